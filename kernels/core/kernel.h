@@ -48,7 +48,7 @@ struct Step {
   int32_t inCount, outCount;
   const double* attrs;
   int32_t attrCount;
-  const Program* program;       // decoded from attrs for map, reduce, matmul and the conv kernels; NULL where there is none
+  const Program* program;       // decoded from attrs where the step has one, otherwise NULL; attrs before it are the kernel's own
 };
 
 using KernelFn = int (*)(const Step&, const Context&);

@@ -4,6 +4,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#endif
+
 #if defined(__AVX512F__)
 #define GRAFT_ISA_NS avx512
 #define GRAFT_VEC_BYTES 64
@@ -32,6 +40,67 @@ template <class T> constexpr int kLanes = GRAFT_VEC_BYTES / int(sizeof(T));
 template <class T> static inline Vec<T> load(const T* p) { Vec<T> v; memcpy(&v, p, sizeof v); return v; }
 template <class T> static inline void store(T* p, Vec<T> v) { memcpy(p, &v, sizeof v); }
 template <class T> static inline Vec<T> broadcast(T x) { return x - Vec<T>{}; }
+
+// Vectors with a stated number of lanes: the narrow side of a conversion between 4-byte and 8-byte lanes.
+template <class T, int L> struct VecOfLanes { typedef T type __attribute__((vector_size(L * sizeof(T)))); };
+template <class T, int L> using VecN = typename VecOfLanes<T, L>::type;
+typedef VecOf<int64_t>::type VecL;
+typedef VecN<float, kLanes<double>> HalfF;
+typedef VecN<int32_t, kLanes<double>> HalfI;
+
+template <class To, class From> static inline To bitcast(From v) { static_assert(sizeof(To) == sizeof(From), "same size"); To r; memcpy(&r, &v, sizeof r); return r; }
+template <class To, class From> static inline To convert(From v) { return __builtin_convertvector(v, To); }
+
+// The first n lanes (n below the lane count) from memory, the rest zero; and the way back. Nothing past p[n - 1] is touched.
+template <class V, class T> static inline V loadPart(const T* p, int64_t n) {
+#if defined(__AVX512F__)
+  if (sizeof(V) == 64 && sizeof(T) == 4) { __m512i v = _mm512_maskz_loadu_epi32(__mmask16((1u << n) - 1), p); V r; memcpy(&r, &v, sizeof r); return r; }
+  if (sizeof(V) == 64 && sizeof(T) == 8) { __m512i v = _mm512_maskz_loadu_epi64(__mmask8((1u << n) - 1), p); V r; memcpy(&r, &v, sizeof r); return r; }
+#endif
+  V r{};
+  memcpy(&r, p, size_t(n) * sizeof(T));
+  return r;
+}
+template <class V, class T> static inline void storePart(T* p, V v, int64_t n) {
+#if defined(__AVX512F__)
+  if (sizeof(V) == 64 && sizeof(T) == 4) { __m512i u; memcpy(&u, &v, sizeof v); _mm512_mask_storeu_epi32(p, __mmask16((1u << n) - 1), u); return; }
+  if (sizeof(V) == 64 && sizeof(T) == 8) { __m512i u; memcpy(&u, &v, sizeof v); _mm512_mask_storeu_epi64(p, __mmask8((1u << n) - 1), u); return; }
+#endif
+  memcpy(p, &v, size_t(n) * sizeof(T));
+}
+
+static inline VecF squareRoot(VecF v) {
+#if defined(__AVX512F__)
+  return VecF(_mm512_maskz_sqrt_ps(__mmask16(-1), __m512(v)));
+#elif defined(__AVX2__)
+  return VecF(_mm256_sqrt_ps(__m256(v)));
+#elif defined(__SSE2__)
+  return VecF(_mm_sqrt_ps(__m128(v)));
+#elif defined(__ARM_NEON)
+  return VecF(vsqrtq_f32(float32x4_t(v)));
+#elif defined(__wasm_simd128__)
+  return VecF(wasm_f32x4_sqrt(v128_t(v)));
+#else
+  for (int i = 0; i < kLanes<float>; i++) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
+static inline VecD squareRoot(VecD v) {
+#if defined(__AVX512F__)
+  return VecD(_mm512_maskz_sqrt_pd(__mmask8(-1), __m512d(v)));
+#elif defined(__AVX2__)
+  return VecD(_mm256_sqrt_pd(__m256d(v)));
+#elif defined(__SSE2__)
+  return VecD(_mm_sqrt_pd(__m128d(v)));
+#elif defined(__ARM_NEON)
+  return VecD(vsqrtq_f64(float64x2_t(v)));
+#elif defined(__wasm_simd128__)
+  return VecD(wasm_f64x2_sqrt(v128_t(v)));
+#else
+  for (int i = 0; i < kLanes<double>; i++) v[i] = __builtin_sqrt(v[i]);
+  return v;
+#endif
+}
 
 }  // namespace GRAFT_ISA_NS
 }  // namespace graft

@@ -1,0 +1,28 @@
+// Memory of the engine: the arena, scratch and tensors all come from here, so that every buffer is 64-byte aligned (one cache line, one
+// AVX-512 vector) and large ones use huge pages (a training step touches gigabytes; 4 KiB pages would spend its time in TLB misses).
+#pragma once
+#include <stddef.h>
+
+namespace graft {
+
+constexpr size_t kAlignment = 64;
+
+// Returns zeroed memory, or nullptr when there is none. `bytes` may be 0.
+void* allocateAligned(size_t bytes);
+void freeAligned(void* memory, size_t bytes);   // `bytes` as it was given to allocateAligned
+
+// One block that only grows. Its content is lost when it grows.
+class Block {
+ public:
+  Block() = default;
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  ~Block() { freeAligned(memory_, bytes_); }
+  void* ensure(size_t bytes);                   // nullptr when memory is short
+
+ private:
+  void* memory_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace graft

@@ -1,0 +1,98 @@
+// Moving a rectangle of a strided view into a packed register and back, converting storage types (bf16, f16, u8, bool) on the way.
+#pragma once
+#include "../core/opcodes.h"
+#include "../simd/vec.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace storage {
+
+template <class To, class From> static inline To bits(From x) { To r; memcpy(&r, &x, sizeof r); return r; }
+
+// f16: shift exponent and mantissa into place and rescale by 2^(127 - 15), which also makes subnormals right; only Inf and NaN need a fix.
+static inline float halfToFloat(uint16_t h) {
+  const float scaled = bits<float>(uint32_t(h & 0x7fff) << 13) * 0x1p112f;
+  const uint32_t special = (h & 0x7c00) == 0x7c00 ? 0x7f800000u : 0u;
+  return bits<float>(bits<uint32_t>(scaled) | special | (uint32_t(h & 0x8000) << 16));
+}
+// Round to nearest even. Below 2^-14 adding 0.5 makes the float unit round to multiples of 2^-24, the f16 subnormals.
+static inline uint16_t floatToHalf(float x) {
+  const uint32_t u = bits<uint32_t>(x), sign = (u >> 16) & 0x8000, a = u & 0x7fffffff;
+  const uint32_t normal = (a - (112u << 23) + 0xfff + ((a >> 13) & 1)) >> 13;
+  const uint32_t subnormal = bits<uint32_t>(bits<float>(a) + 0.5f) - bits<uint32_t>(0.5f);
+  const uint32_t large = a > 0x7f800000 ? 0x7e00 : 0x7c00;
+  return uint16_t(sign | (a >= 0x47800000 ? large : a < 0x38800000 ? subnormal : normal));
+}
+static inline float bfloatToFloat(uint16_t h) { return bits<float>(uint32_t(h) << 16); }
+static inline uint16_t floatToBfloat(float x) {
+  const uint32_t u = bits<uint32_t>(x);
+  return uint16_t((u & 0x7fffffff) > 0x7f800000 ? (u >> 16) | 0x40 : (u + 0x7fff + ((u >> 16) & 1)) >> 16);
+}
+
+// How each dtype is held in memory (M) and in a register (R).
+template <DType> struct Format;
+template <> struct Format<DType::F32> { typedef float M; typedef float R; static R load(M x) { return x; } static M store(R x) { return x; } };
+template <> struct Format<DType::F64> { typedef double M; typedef double R; static R load(M x) { return x; } static M store(R x) { return x; } };
+template <> struct Format<DType::I32> { typedef int32_t M; typedef int32_t R; static R load(M x) { return x; } static M store(R x) { return x; } };
+template <> struct Format<DType::U8> { typedef uint8_t M; typedef int32_t R; static R load(M x) { return x; } static M store(R x) { return M(x); } };
+template <> struct Format<DType::Bool> { typedef uint8_t M; typedef int32_t R; static R load(M x) { return x != 0; } static M store(R x) { return x != 0; } };
+template <> struct Format<DType::BF16> { typedef uint16_t M; typedef float R; static R load(M x) { return bfloatToFloat(x); } static M store(R x) { return floatToBfloat(x); } };
+template <> struct Format<DType::F16> { typedef uint16_t M; typedef float R; static R load(M x) { return halfToFloat(x); } static M store(R x) { return floatToHalf(x); } };
+
+// A rectangle in memory: element (r, c) at memory[r * rowStride + c * colStride]; packed: element (r, c) at r * cols + c.
+template <DType dtype>
+static void loadRectangle(const void* memory, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride, void* packed) {
+  using F = Format<dtype>;
+  const typename F::M* __restrict from = static_cast<const typename F::M*>(memory);
+  typename F::R* __restrict to = static_cast<typename F::R*>(packed);
+  if (colStride == 1 && cols >= 8) {
+    for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols)
+      for (int64_t c = 0; c < cols; c++) to[c] = F::load(from[c]);
+  } else if (colStride == 0 && cols >= 4) {
+    for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols) {
+      const typename F::R x = F::load(*from);
+      for (int64_t c = 0; c < cols; c++) to[c] = x;
+    }
+  } else if (rows > 1 && (rowStride == 1 || rows > cols)) {   // along the rows where they are the longer or the contiguous direction
+    for (int64_t c = 0; c < cols; c++, from += colStride)
+      for (int64_t r = 0; r < rows; r++) to[r * cols + c] = F::load(from[r * rowStride]);
+  } else {
+    for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols)
+      for (int64_t c = 0; c < cols; c++) to[c] = F::load(from[c * colStride]);
+  }
+}
+template <DType dtype>
+static void storeRectangle(void* memory, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride, const void* packed) {
+  using F = Format<dtype>;
+  typename F::M* __restrict to = static_cast<typename F::M*>(memory);
+  const typename F::R* __restrict from = static_cast<const typename F::R*>(packed);
+  if (colStride == 1) {
+    for (int64_t r = 0; r < rows; r++, to += rowStride, from += cols)
+      for (int64_t c = 0; c < cols; c++) to[c] = F::store(from[c]);
+  } else if (rows > 1 && (rowStride == 1 || rows > cols)) {
+    for (int64_t c = 0; c < cols; c++, to += colStride)
+      for (int64_t r = 0; r < rows; r++) to[r * rowStride] = F::store(from[r * cols + c]);
+  } else {
+    for (int64_t r = 0; r < rows; r++, to += rowStride, from += cols)
+      for (int64_t c = 0; c < cols; c++) to[c * colStride] = F::store(from[c]);
+  }
+}
+
+using LoadFn = void (*)(const void* memory, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride, void* packed);
+using StoreFn = void (*)(void* memory, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride, const void* packed);
+
+// Indexed by dtype.
+static constexpr LoadFn kLoad[] = {loadRectangle<DType::F32>, loadRectangle<DType::F64>, loadRectangle<DType::I32>, loadRectangle<DType::U8>,
+                                   loadRectangle<DType::Bool>, loadRectangle<DType::BF16>, loadRectangle<DType::F16>};
+static constexpr StoreFn kStore[] = {storeRectangle<DType::F32>, storeRectangle<DType::F64>, storeRectangle<DType::I32>, storeRectangle<DType::U8>,
+                                     storeRectangle<DType::Bool>, storeRectangle<DType::BF16>, storeRectangle<DType::F16>};
+
+// The virtual index (buffer -2): first + r * rowStride + c * colStride.
+static inline void indexRectangle(int64_t first, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride, int32_t* packed) {
+  for (int64_t r = 0; r < rows; r++, packed += cols)
+    for (int64_t c = 0; c < cols; c++) packed[c] = int32_t(first + r * rowStride + c * colStride);
+}
+
+}  // namespace storage
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft

@@ -1,0 +1,3 @@
+export { GraftError, type ErrorCode } from "./errors.js";
+export { env } from "./env.js";
+export { didYouMean, editDistance, nearest } from "./suggest.js";

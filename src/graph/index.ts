@@ -1,0 +1,6 @@
+export * from "./dtype.js";
+export * from "./node.js";
+export * from "./op.js";
+export * from "./record.js";
+export * from "./shape.js";
+export * from "./tensor.js";

@@ -1,0 +1,25 @@
+export { cleanInterrupted, writeFileAtomic, writeFolderAtomic, type Write } from "./atomic.js";
+export {
+  latestCheckpoint,
+  listCheckpoints,
+  loadCheckpoint,
+  pruneCheckpoints,
+  saveCheckpoint,
+  type Checkpoint,
+  type CheckpointContent,
+} from "./checkpoint.js";
+export { checkKeys, readConfig, readJson, writeConfig, type ModelConfig } from "./config.js";
+export { sameBits, toHost, type HostTensor, type TensorSource } from "./host.js";
+export { type Json, type JsonObject } from "./json.js";
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  readSafetensors,
+  readSafetensorsHeader,
+  readSafetensorsTensor,
+  writeSafetensors,
+  type NamedTensors,
+  type WriteOptions,
+} from "./safetensors.js";
+export { type SafetensorsEntry, type SafetensorsHeader, type StoredType } from "./safetensors-header.js";
+export { readWeights, writeWeights, type ShardOptions } from "./shards.js";

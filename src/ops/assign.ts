@@ -1,0 +1,36 @@
+import { GraftError } from "../base/index.js";
+import { defineOp, Node, record, sameShape, showShape, type Tensor } from "../graph/index.js";
+import { cast } from "./scalar.js";
+
+/** The value of `value` in the memory of `old`, which cannot be read afterwards. */
+export const assignOp = defineOp({
+  name: "assign",
+  trait: "assign",
+  infer: ([old]) => ({ shape: old.shape, dtype: old.dtype }),
+  evaluate: ([, value], _, [out]) => out.data.set(value.data),
+});
+
+const pending = new Set<Tensor>();
+
+/** Tensors whose new value is recorded but not computed; every realisation takes them along. */
+export const pendingAssigns = (): ReadonlySet<Tensor> => pending;
+export const clearPending = (): void => pending.clear();
+
+/**
+ * Gives `target` the value of `value`: what is recorded from now on reads the new one. The memory of the old value is used again, so
+ * tensors recorded from the old value must be asked for before the next step (otherwise: GraftError `stale`).
+ */
+export function assign(target: Tensor, value: Tensor): void {
+  if (!sameShape(target.shape, value.shape)) throw new GraftError("shape", `assign: the value is ${showShape(value.shape)}, the target ${showShape(target.shape)}. Shapes must be equal.`);
+  const previous = target.node;
+  const waiting = previous.op === assignOp && previous.value === undefined;
+  const old = waiting ? previous.inputs[0] : previous;
+  const next = record(assignOp, [{ node: old } as Tensor, cast(value, target.dtype)]).node;
+  next.requiresGrad = previous.requiresGrad;
+  next.variable = previous.variable;
+  target.node = next;
+  pending.add(target);
+}
+
+/** Whether a node waits to be written by the next realisation. */
+export const isPendingAssign = (node: Node): boolean => node.op === assignOp && node.value === undefined;
