@@ -1,3 +1,4 @@
 export { GraftError, type ErrorCode } from "./errors.js";
 export { env } from "./env.js";
 export { didYouMean, editDistance, nearest } from "./suggest.js";
+export { checkChoice, checkNumber, checkOptions, type NumberRange } from "./options.js";
