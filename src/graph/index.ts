@@ -4,3 +4,4 @@ export * from "./op.js";
 export * from "./record.js";
 export * from "./shape.js";
 export * from "./tensor.js";
+export * from "./keep.js";

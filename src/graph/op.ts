@@ -63,6 +63,8 @@ export interface Op<A extends Attrs = Attrs> {
   readonly composite?: (inputs: readonly Tensor[], attrs: A) => Tensor | readonly Tensor[];
   /** `scalar` ops: the opcode's name without its class. */
   readonly opcode?: string;
+  /** `scalar` ops of two inputs: the number that leaves the other side as it is (x + 0), on either side or on the right only. */
+  readonly neutral?: { readonly value: number; readonly side: "both" | "right" };
   /** `movement` ops: the view of the input that the op is, or undefined where the input's strides cannot express it (a copy is made). */
   readonly view?: (input: StridedView, attrs: A, output: Spec) => StridedView | undefined;
   /** The native kernel; undefined for inputs that it does not support. */

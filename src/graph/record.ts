@@ -28,6 +28,9 @@ export const outputOp = defineOp<{ index: number }>({
   infer: ([tuple], { index }) => (tuple as Node).outputs![index],
 });
 
+/** The id that the next node will get. */
+export const nextNodeId = (): number => nextId;
+
 /** A leaf node over memory. */
 export function leafNode(value: TypedArray | undefined, shape: Shape, dtype: DType): Node {
   const node = new Node(nextId++, leafOp, [], noAttrs, shape, dtype, undefined, false, 0);
@@ -49,7 +52,7 @@ function recordNode(op: Op, inputs: readonly Node[], attrs: Attrs): Node {
   const many = Array.isArray(inferred);
   const first = (many ? inferred[0] : inferred) as Spec;
   if (first.shape.length > 6) checkShape(op.name, first.shape);
-  const requiresGrad = wantsGrad && gradEnabled && (op.vjp !== undefined || op.composite !== undefined) && isFloat(first.dtype);
+  const requiresGrad = wantsGrad && gradEnabled && (op.vjp !== undefined || op.composite !== undefined) && (many ? (inferred as readonly Spec[]).some((spec) => isFloat(spec.dtype)) : isFloat(first.dtype));
   const node = new Node(nextId++, op, inputs, attrs, first.shape, first.dtype, many ? (inferred as readonly Spec[]) : undefined, requiresGrad, recomputing);
   if (tracing) node.line = userLine();
   return node;
@@ -71,13 +74,14 @@ export function record<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], at
 /** Records an op with several outputs. */
 export function recordMany<A extends Attrs>(op: Op<A>, inputs: readonly Tensor[], attrs?: A): Tensor[] {
   const tuple = record(op, inputs, attrs).node;
-  const count = tuple.outputs?.length ?? 1;
-  if (tuple.outputs === undefined) return [new Tensor(tuple)];
-  return Array.from({ length: count }, (_, index) => {
-    const node = recordNode(outputOp as unknown as Op, [tuple], { index });
-    node.requiresGrad = tuple.requiresGrad && isFloat(node.dtype);
-    return new Tensor(node);
-  });
+  return tuple.outputs === undefined ? [new Tensor(tuple)] : tuple.outputs.map((_, index) => recordOutput(tuple, index));
+}
+
+/** Output `index` of a node with several. */
+export function recordOutput(tuple: Node, index: number): Tensor {
+  const node = recordNode(outputOp as unknown as Op, [tuple], { index });
+  node.requiresGrad = tuple.requiresGrad && isFloat(node.dtype);
+  return new Tensor(node);
 }
 
 /**

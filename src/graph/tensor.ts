@@ -1,6 +1,7 @@
 import { GraftError } from "../base/index.js";
 import { allocate, bytesPerElement, checkDType, encode, type DType, type TypedArray } from "./dtype.js";
 import { Node, type GradientHook } from "./node.js";
+import { keepNode } from "./keep.js";
 import { leafNode } from "./record.js";
 import { checkShape, showShape, sizeOf, type Shape } from "./shape.js";
 
@@ -64,7 +65,7 @@ export class Tensor {
 
   /** Asks the step that computes this value anyway (an optimiser's) to store it, so that reading it later costs nothing. */
   keep(): this {
-    this.node.keep = true;
+    keepNode(this.node);
     return this;
   }
 

@@ -1,4 +1,5 @@
 export * from "./assign.js";
+export * from "./identity.js";
 export * from "./join.js";
 export * from "./matmul.js";
 export * from "./movement.js";

@@ -35,11 +35,12 @@ function broadcastIndex(from: Shape, to: Shape): Int32Array | undefined {
 const at = (array: RefArray | undefined, index: Int32Array | undefined, i: number): number => (array === undefined ? 0 : array.data[index === undefined ? i : index[i]]);
 
 /** Registers an element-wise op. All float inputs have one dtype; `result` says whether that is also the result's. */
-function defineScalar(name: string, arity: number, fn: Fn, vjp: Rule | undefined, result: "same" | "bool" = "same", opcode = name): Op {
+function defineScalar(name: string, arity: number, fn: Fn, vjp: Rule | undefined, result: "same" | "bool" = "same", opcode = name, neutral?: Op["neutral"]): Op {
   return defineOp({
     name,
     trait: "scalar",
     opcode,
+    neutral,
     infer: (inputs): Spec => {
       let shape = inputs[0].shape;
       for (let i = 1; i < arity; i++) shape = broadcastShapes(name, shape, inputs[i].shape);
@@ -65,8 +66,8 @@ function real(name: string, fn: Fn, gradient: Unary): (x: Tensor) => Tensor {
   return (x) => plain(toFloat(asTensor(name, "x", x)));
 }
 
-function binary(name: string, fn: Fn, vjp: ((context: GradientContext<object & Record<never, never>>) => (Tensor | null)[]) | undefined): (a: Operand, b: Operand) => Tensor {
-  const op = defineScalar(name, 2, fn, vjp as Rule | undefined);
+function binary(name: string, fn: Fn, vjp: ((context: GradientContext<object & Record<never, never>>) => (Tensor | null)[]) | undefined, neutral?: Op["neutral"]): (a: Operand, b: Operand) => Tensor {
+  const op = defineScalar(name, 2, fn, vjp as Rule | undefined, "same", name, neutral);
   return (a, b) => record(op, operands(name, a, b));
 }
 
@@ -149,16 +150,16 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 /* ---- arithmetic ---- */
 
 /** a + b */
-export const add = binary("add", (a, b) => a + b, ({ grad }) => [grad, grad]);
+export const add = binary("add", (a, b) => a + b, ({ grad }) => [grad, grad], { value: 0, side: "both" });
 /** a - b */
-export const sub = binary("sub", (a, b) => a - b, ({ grad, needs }) => [grad, needs[1] ? neg(grad) : null]);
+export const sub = binary("sub", (a, b) => a - b, ({ grad, needs }) => [grad, needs[1] ? neg(grad) : null], { value: 0, side: "right" });
 /** a * b: da = dy * b, db = dy * a */
-export const mul = binary("mul", (a, b) => a * b, ({ inputs: [a, b], grad, needs }) => [needs[0] ? mul(grad, b) : null, needs[1] ? mul(grad, a) : null]);
+export const mul = binary("mul", (a, b) => a * b, ({ inputs: [a, b], grad, needs }) => [needs[0] ? mul(grad, b) : null, needs[1] ? mul(grad, a) : null], { value: 1, side: "both" });
 
 const divOp = defineScalar("div", 2, (a, b) => a / b, ({ inputs: [, b], output, grad, needs }) => [
   needs[0] ? div(grad, b) : null,
   needs[1] ? neg(div(mul(grad, output), b)) : null, // d(a / b)/db = -(a / b) / b
-]);
+], "same", "div", { value: 1, side: "right" });
 /** a / b; integers are divided as f32. */
 export function div(a: Operand, b: Operand): Tensor {
   const [x, y] = operands("div", a, b);

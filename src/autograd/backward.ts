@@ -1,0 +1,50 @@
+import { GraftError } from "../base/index.js";
+import { isFloat, keepNode, sameShape, showShape, Tensor, withGrad } from "../graph/index.js";
+import { add, ones } from "../ops/index.js";
+import { differentiate } from "./differentiate.js";
+
+/** Options of {@link Tensor.backward}. */
+export interface BackwardOptions {
+  /** dL/d(this), for a tensor that is not a scalar; same shape. Default: 1. */
+  readonly gradient?: Tensor;
+  /** Record the gradients so that they can be differentiated again. Default: false. */
+  readonly createGraph?: boolean;
+}
+
+declare module "../graph/tensor.js" {
+  interface Tensor {
+    /**
+     * Records the gradient of this scalar with respect to every parameter it depends on and adds it to their `.grad`. Nothing is computed
+     * yet; the step that updates the parameters computes and stores this tensor's value too.
+     *
+     * Throws `gradient` when this is not a scalar (give `gradient`), or depends on nothing that wants a gradient.
+     * @example loss.backward(); await optimizer.step(); console.log(loss.item());
+     */
+    backward(options?: BackwardOptions): void;
+  }
+}
+
+Tensor.prototype.backward = function (this: Tensor, { gradient, createGraph = false }: BackwardOptions = {}): void {
+  if (!this.requiresGrad) {
+    throw new GraftError("gradient", `backward: ${this.toString()} depends on no tensor with requiresGrad. Make a parameter with { requiresGrad: true }, or check for noGrad() and detach().`);
+  }
+  if (gradient === undefined && this.size !== 1) {
+    throw new GraftError("gradient", `backward: the tensor is ${showShape(this.shape)}, not a scalar. Reduce it (for example .sum() or .mean()), or pass { gradient }.`);
+  }
+  if (gradient !== undefined && !sameShape(gradient.shape, this.shape)) {
+    throw new GraftError("gradient", `backward: the gradient is ${showShape(gradient.shape)}, the tensor ${showShape(this.shape)}. Shapes must be equal.`);
+  }
+  keepNode(this.node);
+  const seed = gradient ?? ones(this.shape, { dtype: this.dtype });
+  withGrad(createGraph, () => {
+    for (const [node, value] of differentiate([this], [seed], (end) => end.variable !== undefined)) {
+      const variable = node.variable as Tensor;
+      variable.grad = variable.grad === null ? value : add(variable.grad, value);
+    }
+  });
+};
+
+/** Throws unless `x` can be differentiated at all. */
+export function requireDifferentiable(op: string, x: Tensor, what: string): void {
+  if (!isFloat(x.dtype)) throw new GraftError("gradient", `${op}: ${what} is ${x.dtype} ${showShape(x.shape)}; only floats have gradients. Use .to("f32").`);
+}

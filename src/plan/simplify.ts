@@ -1,0 +1,120 @@
+import { GraftError } from "../base/index.js";
+import { decode, encode, leafNode, sameShape, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
+import { copyOp, fullOp } from "../ops/index.js";
+import { attrsKey } from "./collect.js";
+import type { Target } from "./types.js";
+import { ValueTable, type Value } from "./value.js";
+
+/** Rounds a number to what `dtype` can hold. */
+const rounded = (dtype: DType, x: number): number => (dtype === "f32" ? Math.fround(x) : decode(dtype, encode(dtype, x)));
+
+/**
+ * First pass: turns nodes into values. Equal computations become one, element-wise ops on constants are computed here, ops that do nothing
+ * (x + 0, x * 1, an identity view) disappear, and an op that the target has no kernel for is replaced by its composite definition.
+ */
+export class Simplifier {
+  readonly table = new ValueTable();
+  private readonly byNode = new Map<Node, Value>();
+  private origin = 0;
+
+  constructor(private readonly target: Target) {}
+
+  /** The values of `nodes`, in order. */
+  run(nodes: readonly Node[]): Value[] {
+    return nodes.map((node, index) => {
+      this.origin = index;
+      return this.valueOf(node);
+    });
+  }
+
+  private valueOf(node: Node): Value {
+    const found = this.byNode.get(node);
+    if (found !== undefined) return found;
+    const value = node.value !== undefined ? this.input(node) : this.operation(node);
+    this.byNode.set(node, value);
+    return value;
+  }
+
+  private input(node: Node): Value {
+    return this.make("input", node.op, {}, [], node, undefined, 0, `input ${this.origin}`);
+  }
+
+  constant(shape: Shape, dtype: DType, x: number): Value {
+    const number = Object.is(x, -0) ? "-0" : String(x);
+    return this.make("constant", fullOp as unknown as Op, {}, [], { shape, dtype }, undefined, x, `constant ${dtype} ${shape.join()} ${number}`);
+  }
+
+  /** A contiguous copy of a value. */
+  copy(value: Value, unique = ""): Value {
+    return this.make("op", copyOp, {}, [value], value, undefined, 0, `copy ${this.table.id(value)} ${unique}`, value.origin);
+  }
+
+  private make(kind: Value["kind"], op: Op, attrs: Attrs, inputs: readonly Value[], spec: Spec, outputs: readonly Spec[] | undefined, constant: number, key: string, origin = this.origin): Value {
+    return this.table.add({ kind, op, attrs, inputs, shape: spec.shape, dtype: spec.dtype, outputs, origin, constant }, key);
+  }
+
+  private operation(node: Node): Value {
+    const { op, attrs } = node;
+    const count = op.trait === "movement" ? 1 : node.inputs.length;
+    const inputs: Value[] = [];
+    for (let i = 0; i < count; i++) inputs.push(this.valueOf(node.inputs[i]));
+    if ((op as unknown) === fullOp) return this.constant(node.shape, node.dtype, rounded(node.dtype, attrs.value as number));
+    if (op.trait === "movement") {
+      if (inputs[0].kind === "constant") return this.constant(node.shape, node.dtype, inputs[0].constant);
+      if (sameShape(node.shape, inputs[0].shape) && isIdentityView(op, attrs, node)) return inputs[0];
+    }
+    if (op.trait === "scalar") {
+      const simpler = this.simplifyScalar(node, inputs);
+      if (simpler !== undefined) return simpler;
+    }
+    if (op.trait === "output" && this.expanded.has(inputs[0])) return this.expanded.get(inputs[0])![attrs.index as number];
+    const needsKernel = op.trait === "opaque" || op.trait === "gather" || op.trait === "random";
+    if (needsKernel && !this.target.supports(op, node.inputs, attrs, node.outputs ?? [node])) return this.expand(node, inputs);
+    const key = `${op.id} ${inputs.map((input) => this.table.id(input)).join()} ${attrsKey(attrs)} ${node.recompute}`;
+    return this.make("op", op, attrs, inputs, node, node.outputs, 0, key);
+  }
+
+  private simplifyScalar(node: Node, inputs: readonly Value[]): Value | undefined {
+    const { op, attrs } = node;
+    if (inputs.every((input) => input.kind === "constant")) {
+      const one = (dtype: DType, x: number) => ({ shape: [], dtype, data: Float64Array.of(x) });
+      const out = one(node.dtype, 0);
+      op.evaluate!(inputs.map((input) => one(input.dtype, input.constant)), attrs, [out]);
+      return this.constant(node.shape, node.dtype, rounded(node.dtype, out.data[0]));
+    }
+    if (op.neutral === undefined || inputs.length !== 2) return undefined;
+    const [a, b] = inputs;
+    const drops = (x: Value, other: Value): boolean => x.kind === "constant" && x.constant === op.neutral!.value && sameShape(other.shape, node.shape) && other.dtype === node.dtype;
+    if (drops(b, a)) return a;
+    return op.neutral.side === "both" && drops(a, b) ? b : undefined;
+  }
+
+  private readonly expanded = new Map<Value, readonly Value[]>();
+
+  /** Records the composite definition on stand-ins for the inputs and takes its values. */
+  private expand(node: Node, inputs: readonly Value[]): Value {
+    if (node.op.composite === undefined) {
+      throw new GraftError("backend", `${node.op.name}: this backend has no kernel for it (${node.inputs.map((x) => `${x.dtype} [${x.shape.join(", ")}]`).join("; ")}). Set GRAFT_BACKEND=reference, or cast to f32.`);
+    }
+    const standIns = inputs.map((input) => {
+      const standIn = leafNode(undefined, input.shape, input.dtype);
+      this.byNode.set(standIn, input);
+      return new Tensor(standIn);
+    });
+    const result = node.op.composite(standIns, node.attrs);
+    const outputs = (Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor]).map((tensor) => this.valueOf(tensor.node));
+    if (node.outputs === undefined) return outputs[0];
+    const tuple = this.make("op", node.op, node.attrs, inputs, node, node.outputs, 0, `expanded ${this.table.values.length}`);
+    this.expanded.set(tuple, outputs);
+    return tuple;
+  }
+}
+
+/** Whether a movement op leaves every element where it is. */
+function isIdentityView(op: Op, attrs: Attrs, output: Spec): boolean {
+  // probe with strides that no other view shares: primes apart, so equal strides and offset mean the same elements
+  const strides = output.shape.map((_, d) => 1009 + 7919 * d);
+  const view = op.view!({ shape: output.shape, strides, offset: 0 }, attrs, output);
+  return view !== undefined && view.offset === 0 && sameShape(view.shape, output.shape) && view.strides.every((stride, d) => stride === strides[d] || output.shape[d] === 1);
+}
+
