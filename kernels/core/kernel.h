@@ -29,6 +29,7 @@ struct Program {
   int32_t inputCount, registerCount, instrCount, storeCount;
   const Instr* instrs;
   const int32_t* stores;
+  DType productType;            // what register 0 of an epilogue holds: f64 where one of the kernel's own inputs is, otherwise f32
 };
 
 // Work is cut by size, never by thread: body(begin, end, worker) gets ranges of `grain` items, so results do not depend on the number of threads.
@@ -53,7 +54,9 @@ struct Step {
 
 using KernelFn = int (*)(const Step&, const Context&);
 
-struct KernelEntry { const char* name; KernelFn run; };
+// `ownInputs` is -1 for a kernel whose program takes all its views (map, reduce). A kernel with an epilogue says how many inputs are its own:
+// its program has the product in register 0 and the views behind them in the others. Programs are checked against that when a plan is loaded.
+struct KernelEntry { const char* name; KernelFn run; int32_t ownInputs = -1; };
 
 // A lambda-friendly wrapper over Context::parallelFor (no std::function).
 template <class F>

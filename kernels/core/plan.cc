@@ -28,7 +28,7 @@ class Decoder {
       : plan_(plan), names_(names), nameCount_(int64_t(nameCount)), error_(error), errorLength_(errorLength) {}
 
   bool plan() {
-    int64_t version, slots, steps;
+    int64_t version = 0, slots = 0, steps = 0;
     if (!integer(&version, 0, kMaxElements, "version")) return false;
     if (version != 1) return fail("encoding version %lld is not 1", (long long)version);
     if (!integer(&plan_.arenaBytes, 0, kMaxArena, "arenaBytes") || !integer(&slots, 0, kMaxSlots, "slotCount") || !count(&steps, kStepNumbers, "stepCount")) return false;
@@ -63,7 +63,7 @@ class Decoder {
   }
 
   bool integer(int64_t* value, int64_t low, int64_t high, const char* what) {
-    double x;
+    double x = 0;
     if (!number(&x, what)) return false;
     if (!(x >= -kExact && x <= kExact) || x != floor(x)) return fail("%s is %g, which is not an integer", what, x);
     *value = int64_t(x);
@@ -112,7 +112,7 @@ class Decoder {
     if (programAt > attrs) return fail("programAt is %lld with %lld attributes", (long long)programAt, (long long)attrs);
     if (programAt >= 0) {
       at_ += programAt;
-      if (!program(end)) return false;
+      if (!program(end) || !checked(int32_t(in), int32_t(out), found->ownInputs)) return false;
       entry.step.program = &kHasProgram;   // the real address comes with link(), once the vectors no longer grow
     }
     at_ = end;
@@ -185,8 +185,30 @@ class Decoder {
       plan_.stores.push_back(source);
     }
     if (at_ != end) return fail("the program takes %lld numbers more than its step has left", (long long)(at_ - end));
-    plan_.programs.push_back(Program{int32_t(inputs), int32_t(registers), int32_t(instrs), int32_t(stores), nullptr, nullptr});
+    plan_.programs.push_back(Program{int32_t(inputs), int32_t(registers), int32_t(instrs), int32_t(stores), nullptr, nullptr, DType::F32});
     return true;
+  }
+
+  // The program just read against the views just read. Afterwards kernels run it without a check.
+  bool checked(int32_t in, int32_t out, int32_t ownInputs) {
+    Program& program = plan_.programs.back();
+    const View* const views = plan_.views.data() + plan_.views.size() - size_t(in) - size_t(out);
+    std::vector<DType> types;
+    for (int32_t i = 0; i < out; i++) types.push_back(views[in + i].dtype);
+    const size_t inputsAt = types.size();
+    program.productType = DType::F32;
+    if (ownInputs >= 0) {
+      if (in < ownInputs) return fail("the kernel needs %d inputs, the step has %d", ownInputs, in);
+      for (int32_t i = 0; i < ownInputs; i++)
+        if (views[i].dtype == DType::F64) program.productType = DType::F64;
+      types.push_back(program.productType);
+    }
+    for (int32_t i = ownInputs > 0 ? ownInputs : 0; i < in; i++) types.push_back(views[i].dtype);
+    Program now = program;   // the vectors still grow: the addresses hold for the check only
+    now.instrs = plan_.instrs.data() + plan_.instrs.size() - size_t(now.instrCount);
+    now.stores = plan_.stores.data() + plan_.stores.size() - size_t(now.storeCount);
+    char why[256];
+    return checkProgram(now, types.data() + inputsAt, int(types.size() - inputsAt), types.data(), out, why, sizeof why) || fail("%s", why);
   }
 
   bool instr(int64_t registers) {

@@ -1,0 +1,29 @@
+// All kernels of one instruction set: binding.gyp compiles this file once per set, with its own flags. To add a kernel: include it, add its line.
+#include "../core/kernel.h"
+#include "../simd/vec.h"
+
+#include "map.cc"
+#include "reduce.cc"
+#include "random.cc"
+
+#define GRAFT_JOIN(a, b) a##b
+#define GRAFT_KERNELS_OF(isa) GRAFT_JOIN(kernels_, isa)
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+
+// Name, function, and for a kernel that takes an epilogue the number of its own inputs.
+static constexpr KernelEntry kKernels[] = {
+    {"map", runMap},
+    {"reduce", runReduce},
+    {"random", runRandom},
+};
+
+}  // namespace GRAFT_ISA_NS
+
+const KernelEntry* GRAFT_KERNELS_OF(GRAFT_ISA_NS)(int* count) {
+  *count = int(sizeof GRAFT_ISA_NS::kKernels / sizeof GRAFT_ISA_NS::kKernels[0]);
+  return GRAFT_ISA_NS::kKernels;
+}
+
+}  // namespace graft

@@ -1,0 +1,69 @@
+// npm's install script: compiles the kernels (build/Release/graft.node) with node-gyp. An installation without a compiler still succeeds: then
+// a line says so and Graft computes with its slower TypeScript backend. GRAFT_SKIP_NATIVE=1 skips the build.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const require = createRequire(import.meta.url);
+const addon = join(root, "build", "Release", "graft.node");
+const stampFile = join(root, "build", "graft-stamp.json");
+const logFile = join(root, "build", "graft-build.log");
+
+function sourceHash() {
+  const hash = createHash("sha256");
+  const files = readdirSync(join(root, "kernels"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const file of [...files.map((entry) => join(entry.parentPath ?? entry.path, entry.name)).sort(), join(root, "binding.gyp")]) {
+    hash.update(`${relative(root, file)}\0`).update(readFileSync(file)).update("\0");
+  }
+  return hash.digest("hex");
+}
+
+function readStamp() {
+  try {
+    return JSON.parse(readFileSync(stampFile, "utf8"));
+  } catch {
+    return {};
+  }
+}
+
+/** Headers that lie beside this node, so that nothing is fetched. */
+function localHeaders() {
+  const configured = process.env.npm_config_nodedir;
+  const prefix = configured || join(dirname(process.execPath), "..");
+  return configured || existsSync(join(prefix, "include", "node", "node_api.h")) ? [`--nodedir=${prefix}`] : [];
+}
+
+function compile(clean) {
+  const gyp = require.resolve("node-gyp/bin/node-gyp.js");
+  const args = [gyp, ...(clean ? ["clean"] : []), "configure", "build", "--release", `-j${availableParallelism()}`, ...localHeaders()];
+  const result = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28 });
+  mkdirSync(dirname(logFile), { recursive: true });
+  writeFileSync(logFile, `${result.stdout ?? ""}${result.stderr ?? ""}${result.error ? `${result.error.message}\n` : ""}`);
+  if (result.status !== 0) throw new Error(`node-gyp ended with ${result.status ?? result.signal ?? result.error?.message}`);
+}
+
+function main() {
+  if (process.env.GRAFT_SKIP_NATIVE === "1") return console.log("graft: the native kernels are not built, GRAFT_SKIP_NATIVE is 1.");
+  const wanted = { sources: sourceHash(), abi: process.versions.modules, target: `${process.platform}-${process.arch}`, root };
+  const stamp = readStamp();
+  if (existsSync(addon) && Object.entries(wanted).every(([key, value]) => stamp[key] === value)) return;
+  const begin = performance.now();
+  // Makefiles hold paths and flags of one place and one node; another one starts afresh.
+  compile(existsSync(dirname(logFile)) && ["abi", "target", "root"].some((key) => stamp[key] !== wanted[key]));
+  const { isa } = require(addon);
+  writeFileSync(stampFile, JSON.stringify(wanted));
+  console.log(`graft: native kernels built in ${((performance.now() - begin) / 1000).toFixed(1)} s, this machine runs ${isa()}.`);
+}
+
+try {
+  main();
+} catch (error) {
+  const log = existsSync(logFile) ? ` The log is ${logFile}.` : "";
+  console.warn(`graft: warning: the native kernels could not be built (${error.message}), so the slow TypeScript backend computes.${log}`);
+  if (process.argv.includes("--strict")) process.exitCode = 1;
+}
