@@ -1,0 +1,187 @@
+// Cross entropy of rows of logits with one label per row, and its gradient straight from the logits: the probabilities are never stored.
+//
+// Row r with label t, class weights w (1 where there are none), smoothing s over C classes and log p = x - max - ln(sum e^(x - max)):
+//   loss_r = -(1 - s) w_t log p_t - s / C * sum_c w_c log p_c        (0 where t is the label to ignore)
+//   dx_c   = k ((1 - s) w_t (p_c - [c = t]) + s / C (W p_c - w_c)),  W = sum_c w_c, k = gradient of loss_r
+// The negative log likelihood is the same with log p = x: then the gradient is -k w_t at the label only.
+//
+// crossEntropy         in: x [rows, C], label i32 (rows elements, any shape), w [C] if there is one
+//                      out: loss (one, or one per row), sum of w_t over the rows that count, [rows, 2]: max and ln(sum)
+// crossEntropyBackward in: x, label, the second and third output, gradient of the loss, w; out: dx
+// attrs: ignored label, s, reduction (0 none, 1 sum, 2 mean: by the sum of w_t), 1 where x is log p already
+#include "rows.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace crossentropy {
+
+enum Reduction { kNone = 0, kSum = 1, kMean = 2 };
+
+struct Call {
+  int64_t rowCount, classes, ignored;
+  double smoothing;
+  int reduction;
+  bool logProbs;
+  const int32_t* label;
+};
+
+static inline const char* nameOf(const Call& call) { return call.logProbs ? "nllLoss" : "crossEntropy"; }
+
+// A label outside 0..C-1 would be read from foreign memory: all are looked at first, in order, so that the first wrong one is named.
+static int checkLabels(const Call& call, const View& view, const Context& context) {
+  for (int64_t r = 0; r < call.rowCount; r++) {
+    const int64_t t = call.label[r];
+    if (t == call.ignored || (t >= 0 && t < call.classes)) continue;
+    char place[kMaxRank * 24 + 4] = "";
+    size_t used = 0;
+    int64_t block = rows::sizeOf(view), rest = r;
+    for (int d = 0; d < view.rank; d++) {
+      block /= view.shape[d];
+      used += size_t(__builtin_snprintf(place + used, sizeof place - used, d ? ", %lld" : "%lld", static_cast<long long>(rest / block)));
+      rest %= block;
+    }
+    __builtin_snprintf(context.error, context.errorLength, "%s: target %lld at [%s] is out of range for %lld classes. Use 0 to %lld, or %lld to ignore a row.", nameOf(call),
+                       static_cast<long long>(t), place, static_cast<long long>(call.classes), static_cast<long long>(call.classes - 1), static_cast<long long>(call.ignored));
+    return 1;
+  }
+  return 0;
+}
+
+// Reads what both kernels have in common; `first` is the number of inputs before the weights.
+static bool readCall(const Step& step, int first, Call& call) {
+  if ((step.inCount != first && step.inCount != first + 1) || step.attrCount != 4 || step.in[0].rank != 2) return false;
+  const View& x = step.in[0];
+  if (x.dtype != DType::F32 && x.dtype != DType::F64) return false;
+  call.rowCount = x.shape[0];
+  call.classes = x.shape[1];
+  call.ignored = int64_t(step.attrs[0]);
+  call.smoothing = step.attrs[1];
+  call.reduction = int(step.attrs[2]);
+  call.logProbs = step.attrs[3] != 0;
+  call.label = static_cast<const int32_t*>(step.in[1].data);
+  return call.reduction >= kNone && call.reduction <= kMean && rows::packed(x) && rows::isVector(step.in[1], DType::I32, call.rowCount) &&
+         (step.inCount == first || rows::isVector(step.in[first], x.dtype, call.classes));
+}
+
+static int64_t lossCount(const Call& call) { return call.reduction == kNone ? call.rowCount : 1; }
+
+template <class T> static double rowLoss(const Call& call, const T* x, const T* w, double weight, int32_t t, T* stats) {
+  const int64_t n = call.classes;
+  T top = 0;
+  double logSum = 0, total[1];
+  if (!call.logProbs) {
+    top = rows::largest(x, n);
+    rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = exp(rows::get(x + i, lanes) - top); });
+    logSum = __builtin_log(total[0]);
+  }
+  stats[0] = top;
+  stats[1] = T(logSum);
+  const double picked = weight * (logSum - (double(x[t]) - double(top)));
+  if (call.smoothing == 0) return picked;
+  // sum_c w_c (logSum - (x_c - max))
+  const T shift = T(logSum);
+  if (w) rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = (shift - (rows::get(x + i, lanes) - top)) * rows::get(w + i, lanes); });
+  else rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = shift - (rows::get(x + i, lanes) - top); });
+  return (1 - call.smoothing) * picked + call.smoothing / double(n) * total[0];
+}
+
+template <class T> static int forward(const Step& step, const Context& context, const Call& call) {
+  const T* x = static_cast<const T*>(step.in[0].data);
+  const T* w = step.inCount > 2 ? static_cast<const T*>(step.in[2].data) : nullptr;
+  T* loss = static_cast<T*>(step.out[0].data);
+  T* stats = static_cast<T*>(step.out[2].data);
+  // Every task leaves its sums of losses and weights; they are added in order.
+  const int64_t grain = rows::grain(call.classes), tasks = rows::ceilDiv(call.rowCount, grain);
+  double* part = static_cast<double*>(context.scratch(context.pool, 0, size_t(rows::larger(tasks, 1)) * 2 * sizeof(double)));
+  if (!part) return rows::fail(context, nameOf(call), "no memory for the partial sums");
+  parallelFor(context, call.rowCount, grain, [=, &call](int64_t begin, int64_t end, int) {
+    double lossSum = 0, weightSum = 0;
+    for (int64_t r = begin; r < end; r++) {
+      const int32_t t = call.label[r];
+      double value = 0;
+      if (t == call.ignored) stats[2 * r] = stats[2 * r + 1] = 0;
+      else {
+        const double weight = w ? double(w[t]) : 1;
+        value = rowLoss(call, x + r * call.classes, w, weight, t, stats + 2 * r);
+        weightSum += weight;
+      }
+      lossSum += value;
+      if (call.reduction == kNone) loss[r] = T(value);
+    }
+    part[2 * (begin / grain)] = lossSum;
+    part[2 * (begin / grain) + 1] = weightSum;
+  });
+  double lossSum = 0, weightSum = 0;
+  for (int64_t i = 0; i < tasks; i++) lossSum += part[2 * i], weightSum += part[2 * i + 1];
+  *static_cast<T*>(step.out[1].data) = T(weightSum);
+  if (call.reduction == kSum) *loss = T(lossSum);
+  if (call.reduction == kMean) *loss = T(lossSum / weightSum);   // 0 / 0 = NaN where no row counts, as in PyTorch
+  return 0;
+}
+
+template <class T> static void rowGradient(const Call& call, const T* x, const T* w, double weightTotal, const T* stats, double k, int32_t t, T* dx) {
+  const int64_t n = call.classes;
+  const double own = k * (1 - call.smoothing) * (w ? double(w[t]) : 1);
+  if (call.logProbs) {
+    memset(dx, 0, size_t(n) * sizeof(T));
+    dx[t] = T(-own);
+    return;
+  }
+  const T top = stats[0], logSum = stats[1];
+  const double spread = k * call.smoothing / double(n);
+  const T scale = T(own + spread * weightTotal), shift = T(spread);
+  if (spread == 0) rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, exp((rows::get(x + i, lanes) - top) - logSum) * scale, lanes); });
+  else if (!w) rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, exp((rows::get(x + i, lanes) - top) - logSum) * scale - shift, lanes); });
+  else rows::each<T>(n, [=](int64_t i, int lanes) {
+    rows::put(dx + i, exp((rows::get(x + i, lanes) - top) - logSum) * scale - rows::get(w + i, lanes) * shift, lanes);
+  });
+  dx[t] -= T(own);
+}
+
+template <class T> static void backward(const Step& step, const Context& context, const Call& call) {
+  const T* x = static_cast<const T*>(step.in[0].data);
+  const double weightSum = double(*static_cast<const T*>(step.in[2].data));
+  const T* stats = static_cast<const T*>(step.in[3].data);
+  const T* gradient = static_cast<const T*>(step.in[4].data);
+  const T* w = step.inCount > 5 ? static_cast<const T*>(step.in[5].data) : nullptr;
+  T* dx = static_cast<T*>(step.out[0].data);
+  const int64_t n = call.classes;
+  double total[1] = {double(n)};
+  if (w) rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(w + i, lanes); });
+  const double weightTotal = total[0], scale = call.reduction == kMean ? 1 / weightSum : 1;
+  parallelFor(context, call.rowCount, rows::grain(n), [=, &call](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++) {
+      const int32_t t = call.label[r];
+      T* row = dx + r * n;
+      if (t == call.ignored) memset(row, 0, size_t(n) * sizeof(T));
+      else rowGradient(call, x + r * n, w, weightTotal, stats + 2 * r, double(gradient[call.reduction == kNone ? r : 0]) * scale, t, row);
+    }
+  });
+}
+
+}  // namespace crossentropy
+
+static int runCrossEntropy(const Step& step, const Context& context) {
+  crossentropy::Call call;
+  const bool fits = step.outCount == 3 && crossentropy::readCall(step, 2, call) && rows::isVector(step.out[0], step.in[0].dtype, crossentropy::lossCount(call)) &&
+                    rows::isVector(step.out[1], step.in[0].dtype, 1) && rows::isMatrix(step.out[2], step.in[0].dtype, call.rowCount, 2);
+  if (!fits) return rows::fail(context, "crossEntropy", "inputs, outputs or attributes do not fit together");
+  if (crossentropy::checkLabels(call, step.in[1], context)) return 1;
+  return step.in[0].dtype == DType::F32 ? crossentropy::forward<float>(step, context, call) : crossentropy::forward<double>(step, context, call);
+}
+
+static int runCrossEntropyBackward(const Step& step, const Context& context) {
+  crossentropy::Call call;
+  const DType dtype = step.in[0].dtype;
+  const bool fits = step.inCount >= 5 && step.outCount == 1 && crossentropy::readCall(step, 5, call) && rows::isVector(step.in[2], dtype, 1) &&
+                    rows::isMatrix(step.in[3], dtype, call.rowCount, 2) && rows::isVector(step.in[4], dtype, crossentropy::lossCount(call)) &&
+                    rows::isMatrix(step.out[0], dtype, call.rowCount, call.classes);
+  if (!fits) return rows::fail(context, "crossEntropyBackward", "inputs, outputs or attributes do not fit together");
+  if (crossentropy::checkLabels(call, step.in[1], context)) return 1;
+  if (dtype == DType::F32) crossentropy::backward<float>(step, context, call);
+  else crossentropy::backward<double>(step, context, call);
+  return 0;
+}
+
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft

@@ -1,0 +1,91 @@
+// softmax y = e^x / sum e^x and its logarithm over the rows of a matrix, with their gradients.
+// attrs: 1 for the logarithm, 0 otherwise.
+#include "rows.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace softmax {
+
+// Everything is relative to the row's maximum, so that e^x cannot overflow.
+template <class T> static void forward(const T* x, T* y, int64_t n, bool logarithm) {
+  const T top = rows::largest(x, n);
+  double total[1];
+  if (logarithm) {
+    rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = exp(rows::get(x + i, lanes) - top); });
+    const T logSum = T(__builtin_log(total[0]));
+    rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(y + i, (rows::get(x + i, lanes) - top) - logSum, lanes); });
+    return;
+  }
+  rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) {
+    term[0] = exp(rows::get(x + i, lanes) - top);
+    rows::put(y + i, term[0], lanes);
+  });
+  const T scale = T(1 / total[0]);
+  rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(y + i, rows::get(y + i, lanes) * scale, lanes); });
+}
+
+// softmax: dx = y (dy - sum dy y); its logarithm: dx = dy - e^y sum dy
+template <class T> static void backward(const T* y, const T* dy, T* dx, int64_t n, bool logarithm) {
+  double total[1];
+  if (logarithm) {
+    rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(dy + i, lanes); });
+    const T sum = T(total[0]);
+    rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, rows::get(dy + i, lanes) - exp(rows::get(y + i, lanes)) * sum, lanes); });
+    return;
+  }
+  rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(dy + i, lanes) * rows::get(y + i, lanes); });
+  const T sum = T(total[0]);
+  rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, rows::get(y + i, lanes) * (rows::get(dy + i, lanes) - sum), lanes); });
+}
+
+// in: matrices [rows, n] (x; or y and dy), out: one such matrix
+static bool fits(const Step& step, int inputs) {
+  if (step.inCount != inputs || step.outCount != 1 || step.attrCount != 1 || step.in[0].rank != 2) return false;
+  const DType dtype = step.in[0].dtype;
+  if (dtype != DType::F32 && dtype != DType::F64) return false;
+  const int64_t rowCount = step.in[0].shape[0], n = step.in[0].shape[1];
+  for (int i = 0; i < inputs; i++) if (!rows::isMatrix(step.in[i], dtype, rowCount, n)) return false;
+  return rows::isMatrix(step.out[0], dtype, rowCount, n);
+}
+
+template <class T> static void runForward(const Step& step, const Context& context) {
+  const int64_t n = step.in[0].shape[1];
+  const bool logarithm = step.attrs[0] != 0;
+  const T* x = static_cast<const T*>(step.in[0].data);
+  T* y = static_cast<T*>(step.out[0].data);
+  if (n == 0) return;
+  parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++) forward(x + r * n, y + r * n, n, logarithm);
+  });
+}
+
+template <class T> static void runBackward(const Step& step, const Context& context) {
+  const int64_t n = step.in[0].shape[1];
+  const bool logarithm = step.attrs[0] != 0;
+  const T* y = static_cast<const T*>(step.in[0].data);
+  const T* dy = static_cast<const T*>(step.in[1].data);
+  T* dx = static_cast<T*>(step.out[0].data);
+  if (n == 0) return;
+  parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; r++) backward(y + r * n, dy + r * n, dx + r * n, n, logarithm);
+  });
+}
+
+}  // namespace softmax
+
+static int runSoftmax(const Step& step, const Context& context) {
+  if (!softmax::fits(step, 1)) return rows::fail(context, "softmax", "needs one packed matrix in and one out, f32 or f64, and one attribute");
+  if (step.in[0].dtype == DType::F32) softmax::runForward<float>(step, context);
+  else softmax::runForward<double>(step, context);
+  return 0;
+}
+
+static int runSoftmaxBackward(const Step& step, const Context& context) {
+  if (!softmax::fits(step, 2)) return rows::fail(context, "softmaxBackward", "needs two packed matrices in and one out, f32 or f64, and one attribute");
+  if (step.in[0].dtype == DType::F32) softmax::runBackward<float>(step, context);
+  else softmax::runBackward<double>(step, context);
+  return 0;
+}
+
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft
