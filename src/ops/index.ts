@@ -1,5 +1,7 @@
 export * from "./argreduce.js";
 export * from "./assign.js";
+export * from "./conv-unfold.js";
+export * from "./conv.js";
 export * from "./ctc.js";
 export * from "./gather.js";
 export * from "./identity.js";
@@ -9,6 +11,7 @@ export * from "./matmul.js";
 export * from "./movement.js";
 export * from "./operand.js";
 export * from "./padding.js";
+export * from "./pool.js";
 export * from "./random.js";
 export * from "./reduce.js";
 export * from "./scalar.js";
