@@ -6,3 +6,5 @@ export { stack, type Field, type FieldTypes, type HostArray, type HostBatch, typ
 export { randomSampler, sequentialSampler, weightedSampler, type Sampler } from "./sampler.js";
 export { randomSplit, stratifiedSplit, takePerClass, type SplitOptions } from "./split.js";
 export { TensorDataset, type TensorSource } from "./tensor-dataset.js";
+export * as transforms from "./transforms/index.js";
+export { type Transform } from "./transforms/index.js";
