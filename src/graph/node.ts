@@ -17,7 +17,8 @@ export interface Spec {
 export type GradientHook = (gradient: Tensor) => Tensor | void;
 
 /**
- * One recorded operation and its value-to-be. Nodes are immutable but for what the runtime learns about them.
+ * One recorded operation and its value-to-be. Nodes are immutable but for what the runtime learns about them; it also drops
+ * the inputs of a value that nothing will be differentiated through.
  * `id` grows with recording, so an ascending walk over ids is a topological order.
  */
 export class Node implements Spec {
@@ -43,7 +44,7 @@ export class Node implements Spec {
   constructor(
     readonly id: number,
     readonly op: Op,
-    readonly inputs: readonly Node[],
+    public inputs: readonly Node[],
     readonly attrs: Attrs,
     readonly shape: Shape,
     readonly dtype: DType,

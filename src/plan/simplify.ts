@@ -1,6 +1,6 @@
 import { GraftError } from "../base/index.js";
 import { decode, encode, leafNode, sameShape, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
-import { copyOp, fullOp } from "../ops/index.js";
+import { fullOp } from "../ops/index.js";
 import { attrsKey } from "./collect.js";
 import type { Target } from "./types.js";
 import { ValueTable, type Value } from "./value.js";
@@ -44,17 +44,13 @@ export class Simplifier {
     return this.make("constant", fullOp as unknown as Op, {}, [], { shape, dtype }, undefined, x, `constant ${dtype} ${shape.join()} ${number}`);
   }
 
-  /** A contiguous copy of a value. */
-  copy(value: Value, unique = ""): Value {
-    return this.make("op", copyOp, {}, [value], value, undefined, 0, `copy ${this.table.id(value)} ${unique}`, value.origin);
-  }
-
   private make(kind: Value["kind"], op: Op, attrs: Attrs, inputs: readonly Value[], spec: Spec, outputs: readonly Spec[] | undefined, constant: number, key: string, origin = this.origin): Value {
     return this.table.add({ kind, op, attrs, inputs, shape: spec.shape, dtype: spec.dtype, outputs, origin, constant }, key);
   }
 
   private operation(node: Node): Value {
     const { op, attrs } = node;
+    if (op.trait === "assign") return this.valueOf(node.inputs[1]); // what reads an assigned tensor reads the new value
     const count = op.trait === "movement" ? 1 : node.inputs.length;
     const inputs: Value[] = [];
     for (let i = 0; i < count; i++) inputs.push(this.valueOf(node.inputs[i]));

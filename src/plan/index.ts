@@ -1,0 +1,5 @@
+export { collectNodes, signature } from "./collect.js";
+export { compileGraph, type Goal } from "./compile.js";
+export { encodePlan, type EncodedPlan } from "./encode.js";
+export { printPlan } from "./print.js";
+export { arena, virtual, type Lifetime, type Plan, type PlanStep, type PlanView, type Slot, type Target } from "./types.js";

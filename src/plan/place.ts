@@ -1,0 +1,113 @@
+import { contiguousStrides, type StridedView } from "../graph/index.js";
+import { copyOp, iotaOp, isContiguous } from "../ops/index.js";
+import type { Value } from "./value.js";
+
+/** A value as a window on the memory of its base, which is computed by a step (or given, or a virtual index). */
+export interface Resolved {
+  readonly base: Value;
+  readonly view: StridedView;
+  readonly virtual: boolean;
+}
+
+/** An input that is overwritten by a value. */
+export interface Assignment {
+  readonly old: Value;
+  readonly value: Value;
+}
+
+/** What has to be in memory at the end of a plan. */
+export interface Wanted {
+  readonly outputs: readonly Value[];
+  readonly assignments: readonly Assignment[];
+}
+
+export const isScalar = (value: Value): boolean => value.kind === "op" && value.op.trait === "scalar";
+export const isMovement = (value: Value): boolean => value.kind === "op" && value.op.trait === "movement";
+
+/** A contiguous copy of a value, in memory of its own. */
+const copyValue = (value: Value): Value => ({ kind: "op", op: copyOp, attrs: {}, inputs: [value], shape: value.shape, dtype: value.dtype, outputs: undefined, origin: value.origin, constant: 0 });
+
+/** Looks through movement ops. */
+export class Views {
+  private readonly known = new Map<Value, Resolved>();
+
+  /** Undefined for a movement that needs a copy of its input first. */
+  resolve(value: Value): Resolved | undefined {
+    const found = this.known.get(value);
+    if (found !== undefined) return found;
+    const resolved = this.compute(value);
+    if (resolved !== undefined) this.known.set(value, resolved);
+    return resolved;
+  }
+
+  private compute(value: Value): Resolved | undefined {
+    if (isMovement(value)) {
+      const input = this.resolve(value.inputs[0]);
+      const view = input && value.op.view!(input.view, value.attrs, value);
+      return view && { base: input.base, view, virtual: input.virtual };
+    }
+    if ((value.op as unknown) === iotaOp) {
+      const { dim, start, step } = value.attrs as { dim: number; start: number; step: number };
+      return { base: value, virtual: true, view: { shape: value.shape, strides: value.shape.map((_, d) => (d === dim ? step : 0)), offset: start } };
+    }
+    return { base: value, virtual: false, view: { shape: value.shape, strides: contiguousStrides(value.shape), offset: 0 } };
+  }
+}
+
+/** Second pass: puts copies where a step needs memory that is not there as it needs it. Returns the values in order, and what is wanted. */
+export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySet<number>): { values: Value[]; wanted: Wanted; views: Views; barriers: Set<Value> } {
+  const views = new Views();
+  const placed: Value[] = [];
+  const renamed = new Map<Value, Value>();
+  const barriers = new Set<Value>();
+  const emit = (value: Value): Value => {
+    placed.push(value);
+    return value;
+  };
+  const copies = new Map<Value, Value>();
+  const copyOf = (value: Value): Value => {
+    let copy = copies.get(value);
+    if (copy === undefined) copies.set(value, (copy = emit(copyValue(value))));
+    return copy;
+  };
+  const inMemory = (value: Value, strided: boolean): Value => {
+    const resolved = value.kind === "constant" ? undefined : views.resolve(value);
+    return resolved === undefined || resolved.virtual || (!strided && !isContiguous(resolved.view)) ? copyOf(value) : value;
+  };
+
+  for (const value of values) {
+    let inputs = value.inputs.map((input) => renamed.get(input) ?? input);
+    if (value.kind === "op") {
+      const { trait } = value.op;
+      if (trait === "contract") inputs = inputs.map((input) => inMemory(input, true));
+      else if (trait === "opaque" || trait === "gather" || trait === "random") {
+        const strided = value.op.kernel?.(inputs, value.attrs, value.outputs ?? [value])?.strided === true;
+        inputs = inputs.map((input) => inMemory(input, strided));
+      }
+    }
+    const same = inputs.every((input, i) => input === value.inputs[i]);
+    let next: Value = same ? value : { ...value, inputs };
+    if (isMovement(next) && views.resolve(next) === undefined) next = { ...next, inputs: [copyOf(inputs[0])] };
+    if (next !== value) renamed.set(value, next);
+    emit(next);
+  }
+
+  // Every output and every overwritten input gets a value of its own that a step can store where it belongs.
+  const taken = new Set<Value>();
+  const ownStorage = (given: Value, scalarOnly: boolean): Value => {
+    const value = renamed.get(given) ?? given;
+    const stored = value.kind === "op" && !isMovement(value) && views.resolve(value)?.virtual === false && !taken.has(value) && (!scalarOnly || isScalar(value));
+    const own = stored ? value : emit(copyValue(value));
+    taken.add(own);
+    return own;
+  };
+  const assignments = wanted.assignments.map(({ old, value }, i): Assignment => {
+    if (!late.has(i)) return { old, value: ownStorage(value, true) };
+    const copy = emit(copyValue(inMemory(renamed.get(value) ?? value, true)));
+    barriers.add(copy);
+    taken.add(copy);
+    return { old, value: copy };
+  });
+  const outputs = wanted.outputs.map((value) => ownStorage(value, false));
+  return { values: placed, wanted: { outputs, assignments }, views, barriers };
+}

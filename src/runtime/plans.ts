@@ -1,0 +1,63 @@
+import { env, GraftError } from "../base/index.js";
+import { bytesPerElement, sizeOf, type Node } from "../graph/index.js";
+import { compileGraph, printPlan, signature, type Goal, type Plan } from "../plan/index.js";
+import type { Backend, LoadedPlan } from "../backend/index.js";
+
+/** A plan ready to run. */
+export interface Compiled {
+  readonly plan: Plan;
+  readonly loaded: LoadedPlan;
+}
+
+const maxPlans = 512;
+const caches = new WeakMap<Backend, Map<string, Compiled>>();
+
+const counters = { hits: 0, misses: 0 };
+/** How often a plan was found in the cache and how often one had to be made. */
+export const planCounters = (): Readonly<typeof counters> => ({ ...counters });
+
+/** The plan for a graph: from the cache when one of the same structure was compiled before. */
+export function planFor(backend: Backend, nodes: readonly Node[], goal: Goal): Compiled {
+  let cache = caches.get(backend);
+  if (cache === undefined) caches.set(backend, (cache = new Map()));
+  const fuse = backend.fuses && env.fuse;
+  const planMemory = env.memplan;
+  const key = `${signature(nodes, goal.outputs)}#${goal.assignments.map((node) => node.index).join(" ")}#${fuse}${planMemory}`;
+  const found = cache.get(key);
+  if (found !== undefined) {
+    counters.hits++;
+    cache.delete(key); // the most recently used one is last
+    cache.set(key, found);
+    return found;
+  }
+  counters.misses++;
+  const plan = compileGraph(nodes, goal, { fuse, planMemory, supports: (...args) => backend.supports(...args) });
+  if (env.debug >= 3) process.stderr.write(`${printPlan(plan)}\n`);
+  if (env.debug >= 4) for (const { label, offset, bytes, from, to } of plan.lifetimes) process.stderr.write(`graft: buffer ${label} ${bytes} bytes at ${offset}, steps ${from} to ${to}\n`);
+  checkFits(plan);
+  const compiled: Compiled = { plan, loaded: backend.load(plan) };
+  cache.set(key, compiled);
+  if (cache.size > maxPlans) cache.delete(cache.keys().next().value as string);
+  return compiled;
+}
+
+/** Bytes of working memory and of new results that a run of a plan needs. */
+export function planBytes(plan: Plan): number {
+  return plan.slots.reduce((total, { kind, shape, dtype }) => (kind === "output" ? total + sizeOf(shape) * bytesPerElement(dtype) : total), plan.arenaBytes);
+}
+
+const gib = (bytes: number): string => (bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`);
+
+/** Throws before the first run when the machine cannot hold what the plan needs. */
+function checkFits(plan: Plan): void {
+  const needed = planBytes(plan);
+  const limit = env.memoryLimit || process.availableMemory();
+  if (needed <= limit) return;
+  const largest = [...plan.lifetimes].sort((a, b) => b.bytes - a.bytes)[0];
+  const part = Math.floor((limit / needed) * 100);
+  throw new GraftError(
+    "memory",
+    `step: needs ${gib(needed)} at its peak, ${gib(limit)} ${env.memoryLimit ? "are allowed (GRAFT_MEMORY_LIMIT)" : "are available"}${largest ? `; the largest buffer is ${gib(largest.bytes)} (${largest.label})` : ""}. ` +
+      `About ${part} % of this batch would fit; checkpoint() on some blocks also lowers the peak.`,
+  );
+}

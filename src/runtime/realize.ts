@@ -1,0 +1,154 @@
+import { env, GraftError } from "../base/index.js";
+import { sizeOf, takeKept, type Node, type Tensor, type TypedArray } from "../graph/index.js";
+import { clearPending, isPendingAssign, pendingAssigns } from "../ops/index.js";
+import { collectNodes, type Plan } from "../plan/index.js";
+import { compareWithReference } from "./compare.js";
+import { currentBackend } from "./device.js";
+import { planFor, type Compiled } from "./plans.js";
+import { reportRun } from "./report.js";
+
+/** Below this much work (operations and elements moved) a plan runs on the calling thread: a hop to a worker costs about 50 microseconds. */
+const inlineCost = 400_000;
+
+let last: Promise<void> = Promise.resolve();
+let inFlight = 0;
+
+/** Waits, on this thread, for runs that were started. */
+export function waitForRuns(): void {
+  if (inFlight > 0) currentBackend().waitIdle();
+}
+
+/** Resolves when all runs that were started have ended. */
+export const runsEnded = (): Promise<void> => last;
+
+/** A run about to start, with what it takes to undo its book-keeping. */
+interface Run {
+  readonly nodes: readonly Node[];
+  readonly compiled: Compiled;
+  readonly slots: TypedArray[];
+  readonly commit: () => void;
+  readonly rollback: () => void;
+}
+
+/** Collects, compiles and binds; from here on the nodes count as computed, so that what is recorded next builds on them. */
+function prepare(targets: readonly Node[]): Run | undefined {
+  const assigned = [...pendingAssigns()].filter((tensor) => isPendingAssign(tensor.node));
+  const assignments = assigned.map((tensor) => tensor.node);
+  const uncomputed = assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined && old.op.trait !== "leaf");
+  if (uncomputed.length > 0) start(bind(uncomputed, [], []), true); // initial values that nobody has asked for yet
+  clearPending();
+  const wanted = new Set<Node>(targets);
+  if (assignments.length > 0) for (const node of takeKept()) wanted.add(node);
+  const outputs = [...wanted].filter((node) => node.value === undefined && !isPendingAssign(node));
+  if (outputs.length === 0 && assignments.length === 0) return undefined;
+  return bind(outputs, assignments, assigned);
+}
+
+function bind(outputs: readonly Node[], assignments: readonly Node[], assigned: readonly Tensor[]): Run {
+  const backend = currentBackend();
+  const olds = assignments.map((node) => node.inputs[0]);
+  const giveUp = (): void => assigned.forEach((tensor, i) => {
+    if (tensor.node === assignments[i]) tensor.node = olds[i];
+  });
+  let nodes: Node[];
+  let compiled: Compiled;
+  try {
+    nodes = collectNodes([...outputs, ...assignments]);
+    compiled = planFor(backend, nodes, { outputs, assignments });
+  } catch (error) {
+    giveUp();
+    throw error;
+  }
+  const { plan } = compiled;
+  let output = 0;
+  const slots = plan.slots.map(({ kind, node, dtype, shape }): TypedArray => {
+    if (kind !== "output") return nodes[node].value as TypedArray;
+    return (outputs[output++].value = backend.allocate(dtype, sizeOf(shape)));
+  });
+  const memory = olds.map((old) => old.value);
+  assignments.forEach((node, i) => {
+    node.value = memory[i];
+    olds[i].value = undefined;
+    olds[i].consumedBy = "an update (optimizer.step or assign)";
+  });
+  return {
+    nodes,
+    compiled,
+    slots,
+    commit() {
+      for (const node of assignments) node.inputs = [];
+      for (const node of outputs) if (!node.requiresGrad) node.inputs = []; // nothing will be differentiated through it
+    },
+    rollback() {
+      for (const node of outputs) node.value = undefined;
+      assignments.forEach((node, i) => {
+        olds[i].value = memory[i];
+        olds[i].consumedBy = undefined;
+        node.value = undefined;
+      });
+      giveUp();
+    },
+  };
+}
+
+/** Runs; returns a promise when the work went off the calling thread. */
+function start(run: Run, sync: boolean): Promise<void> | undefined {
+  const { compiled, slots, nodes } = run;
+  const { plan, loaded } = compiled;
+  const started = performance.now();
+  const check = env.check;
+  const compare = env.compare === "reference" ? compareWithReference(plan, nodes, slots) : undefined;
+  const finish = (step: number): void => {
+    if (step >= 0) throw notFinite(plan, nodes, step);
+    if (env.debug > 0) reportRun(compiled, performance.now() - started);
+    compare?.();
+    run.commit();
+  };
+  if (env.debug >= 2) currentBackend().profile(true);
+  if (sync || plan.cost < inlineCost) {
+    try {
+      finish(loaded.runSync(slots, check));
+    } catch (error) {
+      run.rollback();
+      throw error;
+    }
+    return undefined;
+  }
+  inFlight++;
+  const promise = loaded.run(slots, check).then(finish).then(
+    () => void inFlight--,
+    (error: unknown) => {
+      inFlight--;
+      run.rollback();
+      throw error;
+    },
+  );
+  last = promise.catch(() => undefined);
+  return promise;
+}
+
+function notFinite(plan: Plan, nodes: readonly Node[], step: number): GraftError {
+  const { label, origin } = plan.steps[step];
+  const node = nodes[origin];
+  const where = node.line === undefined ? "" : `, recorded at ${node.line}`;
+  return new GraftError("numeric", `${label}: the first NaN or Inf of the step: ${node.op.name} ${node.dtype} [${node.shape.join(", ")}]${where}. Check its inputs (a division by 0, a log of 0, a learning rate that is too high).`);
+}
+
+/**
+ * Computes the given tensors, and performs every recorded assignment (optimiser updates, running statistics), in one plan.
+ *
+ * Throws `stale` for a tensor recorded from a value that was overwritten, `memory` when the plan does not fit, `index` for labels out of range.
+ * @example
+ * await realize(loss, accuracy);
+ */
+export async function realize(...tensors: readonly Tensor[]): Promise<void> {
+  const run = prepare(tensors.map((tensor) => tensor.node));
+  await (run === undefined ? last : start(run, false));
+}
+
+/** {@link realize} on the calling thread. */
+export function realizeSync(...tensors: readonly Tensor[]): void {
+  const run = prepare(tensors.map((tensor) => tensor.node));
+  if (run !== undefined) start(run, true);
+  else waitForRuns();
+}
