@@ -1,0 +1,79 @@
+import { checkNumber, checkOptions, GraftError } from "../base/index.js";
+import { isFloat, showShape, type Shape, type Tensor } from "../graph/index.js";
+import { dropout } from "./dropout.js";
+import { matmul } from "./matmul.js";
+import { reshape, transpose } from "./movement.js";
+import { asTensor, operands, toFloat } from "./operand.js";
+import { add, eq, ge, logicalNot, mul, toBool, where } from "./scalar.js";
+import { softmax } from "./softmax.js";
+import { iota } from "./source.js";
+
+/** Options of {@link scaledDotProductAttention}. */
+export interface AttentionOptions {
+  /** Broadcasts to [..., T, S]. bool or integers: 1 where a query may look; floats: added to the scores. */
+  readonly attnMask?: Tensor | null;
+  /** Probability that a weight is dropped; 0 by default. Pass it while training only. */
+  readonly dropoutP?: number;
+  /** Query i sees keys 0..i only. */
+  readonly isCausal?: boolean;
+  /** Factor of the scores, 1 / sqrt(E) by default. */
+  readonly scale?: number;
+  /** Several query heads share one key and value head: head h uses head floor(h / (H / Hkv)). */
+  readonly enableGqa?: boolean;
+}
+
+/** Finite, so that a row without any allowed key gives no inf - inf; its exponential is 0 next to any real score. */
+const blockedScore = -1e30;
+
+function checkShapes(q: Shape, k: Shape, v: Shape, grouped: boolean): void {
+  const shapes = `query is ${showShape(q)}, key is ${showShape(k)}, value is ${showShape(v)}`;
+  const wrong = (how: string): GraftError => new GraftError("shape", `scaledDotProductAttention: ${shapes}. ${how}`);
+  if (q.length < 2 || k.length !== q.length || v.length !== q.length) throw wrong("They must be [..., T, E], [..., S, E], [..., S, Ev] with the same number of dims.");
+  if (q[q.length - 1] !== k[k.length - 1]) throw wrong(`Query and key need the same last size (${q[q.length - 1]} != ${k[k.length - 1]}).`);
+  if (k[k.length - 2] !== v[v.length - 2]) throw wrong(`Key and value need the same length (${k[k.length - 2]} != ${v[v.length - 2]}).`);
+  if (!grouped) return;
+  const [heads, keyHeads, valueHeads] = [q, k, v].map((shape) => shape[shape.length - 3]);
+  if (q.length < 3 || keyHeads !== valueHeads || heads % keyHeads !== 0) throw wrong("With enableGqa the heads (dim -3) of query must be a multiple of those of key and value.");
+}
+
+/**
+ * softmax(q k^T * scale + mask) v (Vaswani et al., 2017): query [..., H, T, E], key [..., H, S, E], value [..., H, S, Ev] give [..., H, T, Ev].
+ * A query that may look nowhere gets zeros.
+ * @throws GraftError `shape` when sizes do not fit, `argument` when both attnMask and isCausal are given.
+ * @example F.scaledDotProductAttention(q, k, v, { isCausal: true });
+ */
+export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor {
+  const op = "scaledDotProductAttention";
+  checkOptions(op, options, ["attnMask", "dropoutP", "isCausal", "scale", "enableGqa"]);
+  const { attnMask, dropoutP = 0, isCausal = false, enableGqa = false } = options;
+  checkShapes(asTensor(op, "query", query).shape, asTensor(op, "key", key).shape, asTensor(op, "value", value).shape, enableGqa);
+  if (attnMask && isCausal) throw new GraftError("argument", `${op}: attnMask and isCausal are both given. Put the causal mask into attnMask: F.tril of ones.`);
+  const [q, k] = operands(op, toFloat(query), toFloat(key));
+  const [T, E] = q.shape.slice(-2);
+  const S = k.shape[k.ndim - 2];
+  const scale = checkNumber(op, "scale", options.scale ?? 1 / Math.sqrt(E));
+  const lead = q.shape.slice(0, -2);
+  // Query heads that share a key head become more rows of one matrix: k and v are never repeated.
+  const fold = (x: Tensor): Tensor => (enableGqa ? reshape(x, [...k.shape.slice(0, -2), (x.shape[x.ndim - 3] / k.shape[k.ndim - 3]) * T, x.shape[x.ndim - 1]]) : x);
+  const unfold = (x: Tensor): Tensor => (enableGqa ? reshape(x, [...lead, T, x.shape[x.ndim - 1]]) : x);
+
+  const scores = mul(unfold(matmul(fold(q), transpose(k))), scale); // [..., H, T, S]
+  const { masked, blocked } = applyMask(op, scores, attnMask ?? undefined, isCausal, T, S);
+  let weights = softmax(masked, -1);
+  if (blocked !== undefined) weights = where(blocked, 0, weights); // a row with nothing to look at: 0 instead of an average
+  return unfold(matmul(fold(dropout(weights, { p: dropoutP })), toFloat(value)));
+}
+
+/** Scores with forbidden places at {@link blockedScore}; `blocked` marks them where whole rows may be forbidden. */
+function applyMask(op: string, scores: Tensor, mask: Tensor | undefined, isCausal: boolean, T: number, S: number): { masked: Tensor; blocked?: Tensor } {
+  if (isCausal) return { masked: where(ge(iota([T, S], 0), iota([T, S], 1)), scores, blockedScore) }; // key 0 is always allowed
+  if (mask === undefined) return { masked: scores };
+  const fits = asTensor(op, "attnMask", mask).ndim <= scores.ndim && mask.shape.every((n, d) => n === 1 || n === scores.shape[d + scores.ndim - mask.ndim]);
+  if (!fits) throw new GraftError("shape", `${op}: attnMask is ${showShape(mask.shape)}, the scores are ${showShape(scores.shape)}. The mask must broadcast to the scores.`);
+  if (!isFloat(mask.dtype)) {
+    const blocked = logicalNot(toBool(mask));
+    return { masked: where(blocked, blockedScore, scores), blocked };
+  }
+  const blocked = eq(mask, -Infinity);
+  return { masked: where(blocked, blockedScore, add(scores, mask)), blocked };
+}
