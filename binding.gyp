@@ -3,7 +3,7 @@
   "variables": {
     # a * b + c may become one fused multiply-add; errno and traps of mathematical functions are not observed by anyone.
     "kernel_flags": ["-std=c++17", "-O3", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-fno-rtti",
-                     "-fvisibility=hidden", "-fno-threadsafe-statics", "-fomit-frame-pointer", "-Wno-psabi", "-Wno-unknown-warning-option"],
+                     "-fvisibility=hidden", "-fno-threadsafe-statics", "-fomit-frame-pointer", "-Wno-psabi"],
     "core_flags": ["-std=c++17", "-O2", "-fPIC", "-fno-rtti", "-fvisibility=hidden"],
     "core_sources": ["kernels/bind/napi.cc", "kernels/abi/graft.cc", "kernels/core/cores.cc", "kernels/core/engine.cc", "kernels/core/finite.cc",
                      "kernels/core/isa.cc", "kernels/core/memory.cc", "kernels/core/opcodes.cc", "kernels/core/plan.cc", "kernels/core/pool.cc"],

@@ -285,10 +285,11 @@ static inline void size(Binding& b) {
   bool wide = false;
   for (int v = 0; v < b.valueCount; v++) wide |= b.valueClass[v] == RegisterClass::F64;
   const int64_t element = wide ? 8 : 4;
-  int64_t length = 1024;
+  // A single instruction between views goes through memory once whatever the tile; otherwise registers and what is streamed past them share L1.
+  int64_t length = b.codeCount <= 2 && b.slotCount == 0 ? 8192 : 1024;
   while (length > 128 && length * element * b.slotCount > Binding::kTileBudget) length /= 2;
   b.tileLength = length;
-  b.tileCols = b.transposed ? 32 : length;
+  b.tileCols = b.transposed ? 32 : length;   // a square or so: a cache line that is read along its column is used whole
   b.slotBytes = length * element;
   b.spreadLength = b.rows * b.cols < length ? b.rows * b.cols : length;
   b.memoryBytes = int64_t(b.cellCount) * Binding::kCellBytes + b.slotCount * b.slotBytes + 64;
