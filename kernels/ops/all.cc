@@ -5,6 +5,11 @@
 #include "map.cc"
 #include "reduce.cc"
 #include "random.cc"
+#include "batch_norm.cc"
+#include "cross_entropy.cc"
+#include "norm.cc"
+#include "softmax.cc"
+#include "matmul.cc"
 
 #define GRAFT_JOIN(a, b) a##b
 #define GRAFT_KERNELS_OF(isa) GRAFT_JOIN(kernels_, isa)
@@ -17,6 +22,15 @@ static constexpr KernelEntry kKernels[] = {
     {"map", runMap},
     {"reduce", runReduce},
     {"random", runRandom},
+    {"softmax", runSoftmax},
+    {"softmaxBackward", runSoftmaxBackward},
+    {"crossEntropy", runCrossEntropy},
+    {"crossEntropyBackward", runCrossEntropyBackward},
+    {"norm", runNorm},
+    {"normBackward", runNormBackward},
+    {"batchNorm", runBatchNorm},
+    {"batchNormBackward", runBatchNormBackward},
+    {"matmul", runMatmul, 2},
 };
 
 }  // namespace GRAFT_ISA_NS

@@ -91,6 +91,12 @@ template <class T> using PackedFn = void (*)(int64_t K, const T* a, const T* b, 
 template <class T, int MR, int NV> static void packedBlock(int64_t K, const T* a, const T* b, int64_t ldb, T* c, int64_t ldc, int tail, bool add) {
   block<T, MR, NV, false>(K, PackedA<T, MR>{a}, RowsB<T>{b, ldb}, c, ldc, tail, add);
 }
+// A straight from the tensor: row i at step k is a[i * row + k * step].
+template <class T> using DirectFn = void (*)(int64_t K, const T* a, int64_t row, int64_t step, const T* b, int64_t ldb, T* c, int64_t ldc, int tail, bool add);
+template <class T, int MR, int NV>
+static void directBlock(int64_t K, const T* a, int64_t row, int64_t step, const T* b, int64_t ldb, T* c, int64_t ldc, int tail, bool add) {
+  block<T, MR, NV, false>(K, StridedA<T>{a, row, step}, RowsB<T>{b, ldb}, c, ldc, tail, add);
+}
 template <class T> using TapsFn = void (*)(int64_t K, const T* a, const T* b, const int32_t* offset, T* c, int64_t ldc, int tail, bool add);
 template <class T, int MR, int NV> static void tapsBlock(int64_t K, const T* a, const T* b, const int32_t* offset, T* c, int64_t ldc, int tail, bool add) {
   block<T, MR, NV, false>(K, PackedA<T, MR>{a}, TapsB<T>{b, offset}, c, ldc, tail, add);
@@ -107,11 +113,13 @@ template <class T, template <class, int, int> class Make, class Fn> struct Block
   constexpr BlockTable() : fn{} { fillRow<kRows>(); }
 };
 template <class T, int MR, int NV> struct MakePacked { static constexpr PackedFn<T> run = packedBlock<T, MR, NV>; };
+template <class T, int MR, int NV> struct MakeDirect { static constexpr DirectFn<T> run = directBlock<T, MR, NV>; };
 template <class T, int MR, int NV> struct MakeTaps { static constexpr TapsFn<T> run = tapsBlock<T, MR, NV>; };
 template <class T> static constexpr BlockTable<T, MakePacked, PackedFn<T>> kPackedBlock{};
+template <class T> static constexpr BlockTable<T, MakeDirect, DirectFn<T>> kDirectBlock{};
 template <class T> static constexpr BlockTable<T, MakeTaps, TapsFn<T>> kTapsBlock{};
 
-// `units` cut into pieces of at most `most`, as evenly as can be: piece i is [begin(i), begin(i + 1)).
+// `units` cut into pieces of at most `most`, as evenly as can be: piece i is [begin(i), begin(i + 1)). The longer pieces come first.
 struct Cut {
   int64_t units, pieces;
   Cut(int64_t units_, int64_t most) : units(units_), pieces((units_ + most - 1) / most) {}
