@@ -6,7 +6,7 @@ import { max, min, sum, type ReduceOptions } from "./reduce.js";
 import { abs, add, cast, div, eq, lt, mul, ne, pow, sqrt, square, sub, where } from "./scalar.js";
 
 /** Options of {@link norm}. */
-export interface NormOptions extends ReduceOptions {
+export interface VectorNormOptions extends ReduceOptions {
   /** The order p: 2 by default ("fro" is the same), any number, Infinity or -Infinity (largest or smallest |x|), 0 (how many are not 0). */
   readonly ord?: number | "fro";
 }
@@ -23,7 +23,7 @@ function safeRoot(base: Tensor, p: number): Tensor {
  * @throws GraftError `argument` on an unknown order.
  * @example F.norm(tensor([3, 4])); // 5
  */
-export function norm(x: Tensor, options: NormOptions = {}): Tensor {
+export function norm(x: Tensor, options: VectorNormOptions = {}): Tensor {
   checkOptions("norm", options, ["ord", "dim", "keepdim"]);
   const floats = toFloat(asTensor("norm", "x", x));
   const ord = options.ord === "fro" ? 2 : (options.ord ?? 2);

@@ -33,7 +33,7 @@ export { cumprod, cumsum } from "./scan.js";
 export { argsort, sort, topk } from "./sort.js";
 
 export { linear, matmul } from "./matmul.js";
-export { addmm, baddbmm, bilinear, bmm, dot, mm, mv, outer } from "./products.js";
+export { addmm, baddbmm, bilinear, bmm, dot, mm, mv, outer, t } from "./products.js";
 export { einsum } from "./einsum.js";
 export { cholesky, det, inverse, logdet, slogdet, solve } from "./linalg.js";
 export { cdist, cosineSimilarity, norm, normalize, pairwiseDistance } from "./distance.js";
@@ -44,6 +44,9 @@ export { adaptiveAvgPool1d, adaptiveAvgPool2d, avgPool1d, avgPool2d, maxPool1d, 
 export { interpolate, pixelShuffle, pixelUnshuffle } from "./interpolate.js";
 export { scaledDotProductAttention } from "./attention.js";
 export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from "./dropout.js";
+
+export { batchNorm, instanceNorm } from "./batch-norm.js";
+export { groupNorm, layerNorm, rmsNorm } from "./norm.js";
 
 export { crossEntropy, nllLoss } from "./cross-entropy.js";
 export { ctcLoss } from "./ctc.js";

@@ -110,3 +110,9 @@ export function bilinear(x1: Tensor, x2: Tensor, weight: Tensor, bias?: Tensor |
   const y = reshape(product, [...batch, out]);
   return bias ? add(y, bias) : y;
 }
+
+/** Transpose of a matrix; vectors and scalars stay as they are. @example F.t(tensor([[1, 2, 3]])); // [3, 1] */
+export function t(x: Tensor): Tensor {
+  if (asTensor("t", "x", x).ndim > 2) throw new GraftError("shape", `t: x is ${showShape(x.shape)}. It must have at most 2 dims; use transpose(a, b) or permute.`);
+  return x.ndim < 2 ? x : transpose(x, 0, 1);
+}

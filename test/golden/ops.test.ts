@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { F, grad, hasNative, realize, tensor, useBackend, type Tensor, type TypedArray } from "graftml";
+import { difference, prepare, readGolden, stored, type OpCase, type PrepareOptions } from "./cases.js";
+
+const { json, tensors } = await readGolden<{ cases: readonly OpCase[] }>("ops/ops");
+const cases = json.cases.map((test) => [test.id, test] as const);
+const differentiable = cases.filter(([, { grads }]) => grads !== undefined && Object.keys(grads).length > 0);
+
+/** The outputs of a case as a list. */
+function call(test: OpCase, args: readonly unknown[]): Tensor[] {
+  const fn = (F as unknown as Record<string, (...args: readonly unknown[]) => Tensor | Tensor[]>)[test.call];
+  if (fn === undefined) throw new Error(`F has no function "${test.call}"`);
+  const result = fn(...args);
+  return Array.isArray(result) ? result : [result];
+}
+
+/** sum_i sum(output_i * cotangent_i): the scalar whose gradients the file holds. */
+function objective(test: OpCase, outputs: readonly Tensor[]): Tensor {
+  const terms = (test.cotangents ?? []).map((key) => {
+    const output = outputs[Number(/cot(\d+)$/.exec(key)![1])];
+    const { data } = stored(tensors, key);
+    return F.sum(F.mul(output, tensor(Float64Array.from(data), { dtype: output.dtype, shape: output.shape })));
+  });
+  return terms.reduce((total, term) => F.add(total, term));
+}
+
+describe.each(["reference", "cpu"] as const)("golden ops on the %s backend", (backend) => {
+  const skip = backend === "cpu" && !hasNative();
+  beforeAll(() => {
+    if (!skip) useBackend(backend);
+  });
+  afterAll(() => useBackend(undefined));
+
+  // f32 with the file's tolerance; f64 with what the f32 storage of the expected values leaves uncertain
+  describe.each(["f32", "f64"] as const)("%s", (dtype) => {
+    it.each(cases)("%s", async (_, test) => {
+      if (skip) return void expect.soft(skip, "the native addon is not built").toBe(true);
+      const [rtol, atol] = dtype === "f32" ? [test.rtol, test.atol] : [1e-6, 1e-6];
+      const { args, leaves } = prepare(test, tensors, { dtype, requiresGrad: true });
+      const outputs = call(test, args);
+      expect(outputs.length).toBe(test.outputs.length);
+      const wanted = Object.entries(test.grads ?? {});
+      if (wanted.length > 0) objective(test, outputs).backward();
+      const gradients = wanted.map(([key]) => leaves.get(key)!.grad!);
+      await realize(...outputs, ...gradients);
+      const problems = [
+        ...outputs.map((output, i) => difference(test.outputs[i], output.dataSync(), output.shape, stored(tensors, test.outputs[i]), rtol, atol)),
+        ...wanted.map(([input, key], i) => {
+          const shape = stored(tensors, input).shape;
+          return difference(key, gradients[i].dataSync(), gradients[i].shape, { ...stored(tensors, key), shape }, rtol, atol);
+        }),
+      ];
+      expect(problems.filter((problem) => problem !== undefined)).toEqual([]);
+    });
+  });
+});
+
+/** Deterministic values in [-1, 1). */
+function pseudoRandom(count: number, seed: number): Float64Array {
+  let state = (seed * 2654435761 + 12345) >>> 0;
+  return Float64Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+/**
+ * Compares gradients of `f` (a scalar function of the case's inputs) with central differences: along a few single elements of each input, and
+ * along one direction through all elements.
+ */
+function checkGradients(test: OpCase, f: (options: PrepareOptions) => Tensor, gradients: ReadonlyMap<string, TypedArray>, rtol: number): string[] {
+  const problems: string[] = [];
+  const h = 1e-5;
+  const at = (key: string, values: Float64Array): number => f({ dtype: "f64", replace: new Map([[key, values]]) }).item();
+  for (const [key, gradient] of gradients) {
+    const base = Float64Array.from(stored(tensors, key).data);
+    const compare = (name: string, direction: Float64Array): void => {
+      const moved = (sign: number): Float64Array => base.map((x, i) => x + sign * h * direction[i]);
+      const numeric = (at(key, moved(1)) - at(key, moved(-1))) / (2 * h);
+      const analytic = gradient.reduce((total: number, g: number, i: number) => total + g * direction[i], 0);
+      if (!(Math.abs(numeric - analytic) <= 1e-6 + rtol * Math.abs(numeric))) problems.push(`${key} ${name}: analytic ${analytic}, numeric ${numeric}`);
+    };
+    const step = Math.max(1, Math.floor(base.length / 7)); // about seven elements, spread out
+    for (let i = 0; i < base.length; i += step) compare(`element ${i}`, base.map((_, j) => (j === i ? 1 : 0)));
+    compare("direction", pseudoRandom(base.length, 7));
+  }
+  return problems;
+}
+
+describe("gradients against central differences (f64)", () => {
+  it.each(differentiable)("%s", async (_, test) => {
+    const { args, leaves } = prepare(test, tensors, { dtype: "f64", requiresGrad: true });
+    objective(test, call(test, args)).backward();
+    const keys = Object.keys(test.grads!);
+    await realize(...keys.map((key) => leaves.get(key)!.grad!));
+    const gradients = new Map(keys.map((key) => [key, leaves.get(key)!.grad!.dataSync()]));
+    const value = (options: PrepareOptions): Tensor => objective(test, call(test, prepare(test, tensors, options).args));
+    expect(checkGradients(test, value, gradients, 1e-6)).toEqual([]);
+  });
+});
+
+/** <first gradients, fixed random directions>, as a function of the inputs: its gradient is a second derivative. */
+function gradientObjective(test: OpCase, options: PrepareOptions): { value: Tensor; leaves: ReadonlyMap<string, Tensor> } {
+  const keys = Object.keys(test.grads!);
+  const { leaves } = prepare(test, tensors, options);
+  const inputs = keys.map((key) => leaves.get(key)!);
+  const first = (...points: Tensor[]): Tensor => objective(test, call(test, prepare(test, tensors, { dtype: "f64", replace: new Map([...leaves, ...keys.map((key, i) => [key, points[i]] as const)]) }).args));
+  const found = grad(first)(...inputs) as Tensor | Tensor[];
+  const list = Array.isArray(found) ? found : [found];
+  const terms = list.map((g, i) => F.sum(F.mul(g, tensor(pseudoRandom(g.size, i + 1), { dtype: "f64", shape: g.shape }))));
+  return { value: terms.reduce((total, term) => F.add(total, term)), leaves };
+}
+
+describe("second derivatives against central differences of the gradient (f64)", () => {
+  it.each(differentiable)("%s", async (_, test) => {
+    const keys = Object.keys(test.grads!);
+    const { value, leaves } = gradientObjective(test, { dtype: "f64", requiresGrad: true });
+    // a gradient that does not depend on the inputs has second derivative 0
+    if (value.requiresGrad) value.backward();
+    const second = keys.map((key) => leaves.get(key)!.grad);
+    await realize(...second.filter((g) => g !== null));
+    const gradients = new Map(keys.map((key, i) => [key, second[i]?.dataSync() ?? new Float64Array(stored(tensors, key).data.length)]));
+    expect(checkGradients(test, (options) => gradientObjective(test, options).value, gradients, 1e-5)).toEqual([]);
+  });
+});
