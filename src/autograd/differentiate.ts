@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { isFloat, Node, recordOutput, Tensor, type GradientContext } from "../graph/index.js";
+import { isFloat, Node, recordOutput, Tensor, withGrad, type GradientContext } from "../graph/index.js";
 import { add, cast, identity, sumTo, zeros } from "../ops/index.js";
 
 /** Whether gradients end at a node: a parameter, or a point that was asked for. */
@@ -88,7 +88,8 @@ function inputGradients(node: Node, slots: Arrived, needs: readonly boolean[]): 
   points.forEach((point, i) => {
     if (needs[i]) point.node.requiresGrad = true;
   });
-  const value = node.op.composite(points, node.attrs);
+  const { composite } = node.op;
+  const value = withGrad(true, () => composite(points, node.attrs)); // also where the gradients themselves are not recorded
   const outputs = Array.isArray(value) ? (value as readonly Tensor[]) : [value as Tensor];
   const ends = new Set(points.filter((_, i) => needs[i]).map((point) => point.node));
   const gradients = differentiate(outputs, specs.map((_, i) => slots[i]), (end) => ends.has(end));
