@@ -42,6 +42,10 @@ export const env = {
   get compare(): "" | "reference" {
     return choice("GRAFT_COMPARE", ["", "reference"], "");
   },
+  /** Folder with known data sets, each in a folder of its name; empty: the user's cache folder. */
+  get data(): string {
+    return process.env.GRAFT_DATA ?? "";
+  },
   /** Bytes a plan may use; 0 means what the machine has. */
   get memoryLimit(): number {
     return integer("GRAFT_MEMORY_LIMIT", 0);

@@ -1,4 +1,10 @@
+export { parseCsv, readCsv, Table, type CsvOptions } from "./csv.js";
 export { ArrayDataset, Subset, concat, filter, map, type Dataset } from "./dataset.js";
+export { decodeIdx, readIdx } from "./idx.js";
+export { augment, ImageDataset, type ImageDatasetOptions } from "./image-dataset.js";
+export { decodeImage, imageFolder, type DecodeOptions, type ImageFolder } from "./image-file.js";
+export { knownDatasets, load, type KnownDataset, type LoadOptions } from "./known/load.js";
+export { checkLabels, readLabels } from "./labels.js";
 export { DataLoader, toTensors, type BatchContext, type BatchOf, type BatchTransform, type LoaderOptions, type LoaderState } from "./loader.js";
 export { ModuleDataset, fromModule, type ModuleSpec } from "./module-dataset.js";
 export { Random, type RandomStream } from "./random.js";

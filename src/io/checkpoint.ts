@@ -3,12 +3,11 @@ import { createReadStream } from "node:fs";
 import { readFile, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { GraftError } from "../base/index.js";
+import { GraftError, readError } from "../base/index.js";
 import { cleanInterrupted, writeFileAtomic, writeFolderAtomic } from "./atomic.js";
 import type { HostTensor } from "./host.js";
 import { isJsonObject, parseJson, type Json, type JsonObject } from "./json.js";
 import { readSafetensors, writeSafetensors, type NamedTensors } from "./safetensors.js";
-import { readError } from "./source.js";
 import { decodeState, encodeState } from "./state-json.js";
 
 /** What `saveCheckpoint` writes. */

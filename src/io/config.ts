@@ -1,9 +1,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { GraftError, didYouMean } from "../base/index.js";
+import { GraftError, didYouMean, readError } from "../base/index.js";
 import { writeFileAtomic } from "./atomic.js";
 import { isJsonObject, parseJson, type JsonObject } from "./json.js";
-import { readError } from "./source.js";
 import { encodeState } from "./state-json.js";
 
 /** What a model is built from: the name of its architecture, and that architecture's options. */

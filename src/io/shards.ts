@@ -1,11 +1,10 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { GraftError } from "../base/index.js";
+import { GraftError, readError } from "../base/index.js";
 import { writeFileAtomic } from "./atomic.js";
 import type { HostTensor, TensorSource } from "./host.js";
 import { isJsonObject, isReservedName, parseJson, shorten } from "./json.js";
 import { inFileOrder, readSafetensors, storedBytes, writeSafetensors, type NamedTensors, type WriteOptions } from "./safetensors.js";
-import { readError } from "./source.js";
 
 const single = "model.safetensors";
 const indexName = "model.safetensors.index.json";

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { GraftError } from "../base/index.js";
+import { GraftError, readError } from "../base/index.js";
 
 /** Bytes that can be read in pieces: a file, or memory. */
 export interface ByteSource {
@@ -62,11 +62,4 @@ export async function using<T>(source: ByteSource, use: (source: ByteSource) => 
   } finally {
     await source.close();
   }
-}
-
-/** A `GraftError` for a file that could not be read. */
-export function readError(file: string, cause: unknown): GraftError {
-  const code = (cause as NodeJS.ErrnoException).code;
-  if (code === "ENOENT") return new GraftError("file", `${file}: there is no such file. Check the path.`, { cause });
-  return new GraftError("file", `${file}: could not be read: ${(cause as Error).message}. Check the path and its permissions.`, { cause });
 }
