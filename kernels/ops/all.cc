@@ -10,6 +10,14 @@
 #include "norm.cc"
 #include "softmax.cc"
 #include "matmul.cc"
+#include "argreduce.cc"
+#include "cat.cc"
+#include "ctc.cc"
+#include "gather.cc"
+#include "linalg.cc"
+#include "pad.cc"
+#include "scan.cc"
+#include "sort.cc"
 
 #define GRAFT_JOIN(a, b) a##b
 #define GRAFT_KERNELS_OF(isa) GRAFT_JOIN(kernels_, isa)
@@ -31,6 +39,28 @@ static constexpr KernelEntry kKernels[] = {
     {"batchNorm", runBatchNorm},
     {"batchNormBackward", runBatchNormBackward},
     {"matmul", runMatmul, 2},
+    {"gather", runGather},
+    {"scatter", runScatter},
+    {"scatterAdd", runScatterAdd},
+    {"indexSelect", runIndexSelect},
+    {"embedding", runEmbedding},
+    {"indexAdd", runIndexAdd},
+    {"oneHot", runOneHot},
+    {"pad", runPad},
+    {"cat", runCat},
+    {"sort", runSort},
+    {"topk", runTopk},
+    {"argreduce", runArgreduce},
+    {"cumsum", runCumsum},
+    {"cumprod", runCumprod},
+    {"inverse", runInverse},
+    {"solve", runSolve},
+    {"det", runDet},
+    {"slogdet", runSlogdet},
+    {"cofactor", runCofactor},
+    {"cholesky", runCholesky},
+    {"ctcLoss", runCtcLoss},
+    {"ctcGradient", runCtcGradient},
 };
 
 }  // namespace GRAFT_ISA_NS

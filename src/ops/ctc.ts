@@ -29,11 +29,11 @@ function sequenceAt([logProbs, targets, inputLengths, targetLengths]: readonly R
   const limit = rows ? targets.shape[1] : targets.data.length;
   const start = rows ? b * limit : targetLengths.data.subarray(0, b).reduce((total, n) => total + n, 0);
   if (steps < 0 || steps > time) throw new GraftError("index", `ctcLoss: input length ${steps} at [${b}] is out of range for ${time} steps.`);
-  if (length < 0 || (rows ? length : start + length) > limit) throw new GraftError("index", `ctcLoss: target length ${length} at [${b}] is out of range for targets of ${showShape(targets.shape)}.`);
+  if (length < 0 || (rows ? length : start + length) > limit) throw new GraftError("index", `ctcLoss: target length ${length} at [${b}] is out of range for ${rows ? limit : limit - start} labels.`);
   const labels = new Array<number>(2 * length + 1).fill(blank);
   for (let i = 0; i < length; i++) {
     const label = targets.data[start + i];
-    if (label < 0 || label >= classes) throw new GraftError("index", `ctcLoss: label ${label} at [${rows ? `${b}, ${i}` : start + i}] is out of range for ${classes} classes. Use 0 to ${classes - 1}.`);
+    if (label < 0 || label >= classes) throw new GraftError("index", `ctcLoss: label ${label} at [${rows ? `${b}, ${i}` : start + i}] is out of range for ${classes} classes.`);
     labels[2 * i + 1] = label;
   }
   return { steps, labels, at: (t, label) => logProbs.data[(t * batch + b) * classes + label], jumps: (s) => s > 1 && labels[s] !== blank && labels[s] !== labels[s - 2] };

@@ -186,7 +186,7 @@ const choleskyOp = defineOp({
         for (let j = 0; j <= i; j++) {
           let value = matrix[i * n + j];
           for (let k = 0; k < j; k++) value -= l[i * n + k] * l[j * n + k];
-          if (i === j && !(value > 0)) throw new GraftError("numeric", `cholesky: matrix ${z} of the batch is not positive definite: pivot ${i} is ${value}. Add a small multiple of the identity, or check the data.`);
+          if (i === j && !(value > 0)) throw new GraftError("numeric", `cholesky: matrix ${z} of the batch is not positive definite at pivot ${i}. Add a small multiple of the identity, or check the data.`);
           l[i * n + j] = i === j ? Math.sqrt(value) : value / l[j * n + j];
         }
       }

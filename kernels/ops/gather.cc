@@ -1,0 +1,168 @@
+// Kernels that pick elements by index, and their transposes that add them back.
+// gather: x, index -> out like index; attrs [dim]. scatter, scatterAdd: x, index, src -> out like x; attrs [dim].
+// indexSelect, embedding: x, index of any shape -> whole slices; attrs [dim]. indexAdd: slices, index -> zeros plus the slices; attrs [dim, size, skip].
+// oneHot: labels -> [..., classes] i32; attrs [classes]. Everything is packed; indices are i32. Elements are only moved (any dtype) or added (f32, f64, i32).
+#include "along.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+
+static int runGather(const Step& step, const Context& context) {
+  using namespace lines;
+  int64_t dim;
+  along::Walk walk;
+  if (!shaped(step, 2, 1) || !attribute(step, 0, 0, step.in[0].rank - 1, &dim) || !along::bind(walk, step.in[0], step.in[1], dim) ||
+      step.out[0].dtype != step.in[0].dtype || !sameSizes(step.out[0], step.in[1]))
+    return fail(context, "gather", "inputs, output and attributes do not fit");
+  const View &x = step.in[0], &index = step.in[1];
+  if (!checkIndices(context, "gather", index, x.shape[dim])) return 1;
+  byWidth(x.dtype, [&](auto element) {
+    typedef decltype(element) T;
+    const T* from = static_cast<const T*>(x.data);
+    T* to = static_cast<T*>(step.out[0].data);
+    along::each(context, walk, static_cast<const int32_t*>(index.data), x.shape[dim], true, [&](int64_t position, int64_t place) { to[position] = from[place]; });
+  });
+  return 0;
+}
+
+static int scatterWith(const char* name, bool add, const Step& step, const Context& context) {
+  using namespace lines;
+  int64_t dim;
+  along::Walk walk;
+  if (!shaped(step, 3, 1) || !attribute(step, 0, 0, step.in[0].rank - 1, &dim) || !along::bind(walk, step.in[0], step.in[1], dim) ||
+      step.out[0].dtype != step.in[0].dtype || step.in[2].dtype != step.in[0].dtype || !sameSizes(step.out[0], step.in[0]) || !sameSizes(step.in[2], step.in[1]))
+    return fail(context, name, "inputs, output and attributes do not fit");
+  const View &x = step.in[0], &index = step.in[1], &source = step.in[2];
+  if (!checkIndices(context, name, index, x.shape[dim])) return 1;
+  copyParallel(context, step.out[0].data, x.data, sizeOf(x) * bytesOf(x.dtype));
+  const int32_t* indices = static_cast<const int32_t*>(index.data);
+  if (!add) {
+    byWidth(x.dtype, [&](auto element) {
+      typedef decltype(element) T;
+      const T* from = static_cast<const T*>(source.data);
+      T* to = static_cast<T*>(step.out[0].data);
+      along::each(context, walk, indices, x.shape[dim], false, [&](int64_t position, int64_t place) { to[place] = from[position]; });
+    });
+    return 0;
+  }
+  const bool known = byNumber(x.dtype, [&](auto element) {
+    typedef decltype(element) T;
+    const T* from = static_cast<const T*>(source.data);
+    T* to = static_cast<T*>(step.out[0].data);
+    along::each(context, walk, indices, x.shape[dim], false, [&](int64_t position, int64_t place) { addTo(to[place], from[position]); });
+  });
+  return known ? 0 : fail(context, name, "only f32, f64 and i32 can be added");
+}
+static int runScatter(const Step& step, const Context& context) { return scatterWith("scatter", false, step, context); }
+static int runScatterAdd(const Step& step, const Context& context) { return scatterWith("scatterAdd", true, step, context); }
+
+static int takeSlices(const char* name, const Step& step, const Context& context) {
+  using namespace lines;
+  int64_t dim;
+  if (!shaped(step, 2, 1) || !attribute(step, 0, 0, step.in[0].rank - 1, &dim) || step.in[1].dtype != DType::I32 || step.out[0].dtype != step.in[0].dtype)
+    return fail(context, name, "inputs, output and attributes do not fit");
+  const View &x = step.in[0], &index = step.in[1];
+  const Lines l = linesOf(x, int(dim));
+  const int64_t count = sizeOf(index), bytes = l.inner * bytesOf(x.dtype);
+  if (sizeOf(step.out[0]) != l.outer * count * l.inner) return fail(context, name, "the output has another size than the slices");
+  if (!checkIndices(context, name, index, l.size)) return 1;
+  const int32_t* indices = static_cast<const int32_t*>(index.data);
+  const char* from = static_cast<const char*>(x.data);
+  char* to = static_cast<char*>(step.out[0].data);
+  parallelFor(context, l.outer * count, larger(1, 32768 / larger(bytes, 8)), [&](int64_t begin, int64_t end, int) {
+    int64_t o = begin / count, k = begin % count;
+    for (int64_t row = begin; row < end; row++) {
+      const char* slice = from + (o * l.size + indices[k]) * bytes;
+      if (bytes == 4) memcpy(to + row * 4, slice, 4);
+      else memcpy(to + row * bytes, slice, size_t(bytes));
+      if (++k == count) k = 0, o++;
+    }
+  });
+  return 0;
+}
+static int runIndexSelect(const Step& step, const Context& context) { return takeSlices("indexSelect", step, context); }
+static int runEmbedding(const Step& step, const Context& context) { return takeSlices("embedding", step, context); }
+
+namespace indexadd {
+
+template <class T> struct Sum { typedef double type; };
+template <> struct Sum<int32_t> { typedef uint32_t type; };
+
+// Columns low..high-1 of one row of the result: the sum of the slices order[0..count-1].
+template <class T>
+static void addRow(T* to, const T* slices, int64_t inner, const int32_t* order, int64_t count, int64_t low, int64_t high) {
+  if (count == 0) { memset(to + low, 0, size_t(high - low) * sizeof(T)); return; }
+  if (count == 1) { memcpy(to + low, slices + order[0] * inner + low, size_t(high - low) * sizeof(T)); return; }
+  // Many slices on one row are added in double, so that a frequent token's gradient does not lose digits.
+  constexpr int64_t kColumns = 64;
+  for (int64_t c = low; c < high; c += kColumns) {
+    typename Sum<T>::type sum[kColumns] = {};
+    const int64_t width = lines::smaller(kColumns, high - c);
+    for (int64_t k = 0; k < count; k++) {
+      const T* slice = slices + order[k] * inner + c;
+      if (width == kColumns)
+        for (int64_t i = 0; i < kColumns; i++) sum[i] += static_cast<typename Sum<T>::type>(slice[i]);
+      else
+        for (int64_t i = 0; i < width; i++) sum[i] += static_cast<typename Sum<T>::type>(slice[i]);
+    }
+    for (int64_t i = 0; i < width; i++) to[c + i] = T(sum[i]);
+  }
+}
+
+}  // namespace indexadd
+
+static int runIndexAdd(const Step& step, const Context& context) {
+  using namespace lines;
+  int64_t dim, size, skip;
+  if (!shaped(step, 2, 1) || !attribute(step, 0, 0, step.out[0].rank - 1, &dim) || !attribute(step, 1, 0, INT32_MAX, &size) || !attribute(step, 2, -1, INT32_MAX, &skip) ||
+      step.in[1].dtype != DType::I32 || step.out[0].dtype != step.in[0].dtype || step.out[0].shape[dim] != size)
+    return fail(context, "indexAdd", "inputs, output and attributes do not fit");
+  const View &x = step.in[0], &index = step.in[1];
+  const Lines l = linesOf(step.out[0], int(dim));
+  const int64_t count = sizeOf(index);
+  if (sizeOf(x) != l.outer * count * l.inner || count > INT32_MAX) return fail(context, "indexAdd", "the slices have another size than the output");
+  if (!checkIndices(context, "indexAdd", index, size)) return 1;
+  // A stable counting sort of the slices by their row: then each row of the result is written once, its slices added in the order of the index.
+  const int32_t* indices = static_cast<const int32_t*>(index.data);
+  int32_t* start = static_cast<int32_t*>(context.scratch(context.pool, 0, size_t(size + 2 + count) * 4));
+  if (!start) return fail(context, "indexAdd", "no memory to sort the indices");
+  int32_t* order = start + size + 2;
+  memset(start, 0, size_t(size + 2) * 4);
+  for (int64_t k = 0; k < count; k++) if (indices[k] != skip) start[indices[k] + 2]++;
+  for (int64_t r = 2; r < size + 2; r++) start[r] += start[r - 1];
+  for (int64_t k = 0; k < count; k++) if (indices[k] != skip) order[start[indices[k] + 1]++] = int32_t(k);   // afterwards row r is start[r]..start[r + 1]
+  // Few rows are cut into columns, so that there is work for several threads.
+  const int64_t width = size * l.outer >= 64 ? larger(l.inner, 1) : larger(64, ceilDiv(l.inner, 64) * 4);
+  const int64_t pieces = ceilDiv(l.inner, width);
+  const bool known = byNumber(x.dtype, [&](auto element) {
+    typedef decltype(element) T;
+    const T* slices = static_cast<const T*>(x.data);
+    T* to = static_cast<T*>(step.out[0].data);
+    parallelFor(context, l.outer * size * pieces, larger(1, 16384 / width), [&](int64_t begin, int64_t end, int) {
+      for (int64_t item = begin; item < end; item++) {
+        const int64_t row = item / pieces, low = item % pieces * width, o = row / size, r = row % size;
+        indexadd::addRow(to + row * l.inner, slices + o * count * l.inner, l.inner, order + start[r], start[r + 1] - start[r], low, smaller(l.inner, low + width));
+      }
+    });
+  });
+  return known ? 0 : fail(context, "indexAdd", "only f32, f64 and i32 can be added");
+}
+
+static int runOneHot(const Step& step, const Context& context) {
+  using namespace lines;
+  int64_t classes;
+  if (!shaped(step, 1, 1) || !attribute(step, 0, 1, INT32_MAX, &classes) || step.in[0].dtype != DType::I32 || step.out[0].dtype != DType::I32 ||
+      sizeOf(step.out[0]) != sizeOf(step.in[0]) * classes)
+    return fail(context, "oneHot", "inputs, output and attributes do not fit");
+  if (!checkIndices(context, "oneHot", step.in[0], classes)) return 1;
+  const int32_t* labels = static_cast<const int32_t*>(step.in[0].data);
+  int32_t* to = static_cast<int32_t*>(step.out[0].data);
+  parallelFor(context, sizeOf(step.in[0]), larger(1, 16384 / classes), [&](int64_t begin, int64_t end, int) {
+    memset(to + begin * classes, 0, size_t((end - begin) * classes) * 4);
+    for (int64_t i = begin; i < end; i++) to[i * classes + labels[i]] = 1;
+  });
+  return 0;
+}
+
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft
