@@ -1,15 +1,16 @@
 import { GraftError } from "../base/index.js";
 import { allocate, showShape, sizeOf, Tensor, type DType, type Shape, type TypedArray } from "../graph/index.js";
+import "../runtime/index.js"; // gives tensors dataSync
 import { checkIndex, type Dataset } from "./dataset.js";
 import type { HostArray } from "./sample.js";
 
-/** What a `TensorDataset` is made of: a tensor that has its values, or a typed array with its shape. */
+/** What a `TensorDataset` is made of: a tensor, or a typed array with its shape. */
 export type TensorSource = Tensor | { readonly data: TypedArray; readonly shape: Shape; readonly dtype?: DType };
 
 /**
- * A data set over tensors of equal first size: sample i is row i of each. Nothing is copied.
+ * A data set over tensors of equal first size: sample i is row i of each. Tensors are computed and copied now, typed arrays are used as they are.
  *
- * Throws `shape` when the first sizes differ or values do not fill a shape, `state` for a tensor that is not computed yet.
+ * Throws `shape` when the first sizes differ or values do not fill a shape, `dtype` for a typed array that does not hold its dtype.
  *
  * @example
  * const data = new TensorDataset(tensor([[0, 0], [0, 1]]), tensor(Int32Array.of(0, 1)));
@@ -46,9 +47,7 @@ function toColumn(source: TensorSource, i: number): HostArray {
   const { shape } = source;
   let column: HostArray;
   if (source instanceof Tensor) {
-    const data = source.node.value;
-    if (data === undefined) throw new GraftError("state", `TensorDataset: tensor ${i} (${showShape(shape)}) is not computed yet. Call await t.data() first.`);
-    column = { data, shape, dtype: source.dtype };
+    column = { data: source.dataSync(), shape, dtype: source.dtype };
   } else {
     const dtype = source.dtype ?? typeByArray(source.data, i);
     if (source.data.constructor !== allocate(dtype, 0).constructor) throw new GraftError("dtype", `TensorDataset: array ${i} is a ${source.data.constructor.name}, which does not hold ${dtype} values.`);

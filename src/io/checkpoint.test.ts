@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -90,6 +91,30 @@ describe("checkpoints", () => {
     await expect(loadCheckpoint(join(dir, "checkpoint-9"))).rejects.toThrow(/state\.json: does not match/);
   });
 
+  it("of unknown origin are refused with a GraftError only", async () => {
+    const folder = await save(7);
+    const state = join(folder, "state.json");
+    const valid = await readFile(state);
+    const attempt = async (text: Uint8Array | string): Promise<void> => {
+      await writeFile(state, text);
+      await loadCheckpoint(folder).catch((error: unknown) => expect(error).toBeInstanceOf(GraftError));
+      await latestCheckpoint(dir);
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.nat({ max: 255 }), async (at, value) => {
+        const changed = Buffer.from(valid);
+        changed[at % changed.length] = value;
+        await attempt(changed);
+      }),
+      { numRuns: 60 },
+    );
+    await fc.assert(fc.asyncProperty(fc.json(), fc.json(), (files, inner) => attempt(`{"format":1,"step":7,"files":${files},"stateSha256":"","state":${inner}}`)), { numRuns: 40 });
+    await attempt(`{"format":1,"step":7,"files":{},"stateSha256":"","state":${"[".repeat(100_000)}${"]".repeat(100_000)}}`);
+    let deep: unknown = 0;
+    for (let i = 0; i < 600; i++) deep = [deep];
+    await expect(saveCheckpoint(dir, { step: 8, tensors: {}, state: deep })).rejects.toMatchObject({ code: "state" });
+  });
+
   it("keeps N and the best one", async () => {
     for (const step of [1, 2, 3, 4, 5]) await save(step, { keep: 2, best: 2 });
     expect(await listCheckpoints(dir)).toEqual([2, 4, 5]);
@@ -101,6 +126,7 @@ describe("config", () => {
   it("is written and read, and unknown keys are named together", async () => {
     await writeConfig(dir, { architecture: "simple-cnn", classes: 10 });
     expect(await readConfig(dir)).toEqual({ architecture: "simple-cnn", classes: 10 });
+    await expect(writeConfig(dir, { architecture: "simple-cnn", dropout: NaN })).rejects.toThrow(/NaN, an infinity or -0/);
     await writeFile(join(dir, "config.json"), '{"a":1,"a":2}');
     await expect(readConfig(dir)).rejects.toThrow(/"a" appears twice/);
     expect(() => checkKeys("simple-cnn", { hiden: 1, clases: 2 }, ["hidden", "classes"])).toThrow(/"hiden". Did you mean "hidden"\? .*"clases". Did you mean "classes"\? Known keys: hidden, classes/);

@@ -17,7 +17,7 @@ export type ModelConfig = JsonObject & { readonly architecture: string };
  * await writeConfig("runs/a", { architecture: "simple-cnn", classes: 10 });
  */
 export async function writeConfig(path: string, config: ModelConfig): Promise<void> {
-  encodeState(config); // only to find what JSON would silently change
+  if (encodeState(config) !== JSON.stringify(config)) throw new GraftError("state", `config: ${path}: holds NaN, an infinity or -0, which JSON would change. Use other values.`);
   await writeFileAtomic(path.endsWith(".json") ? path : join(path, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 

@@ -15,8 +15,11 @@ export const isReservedName = (name: string): boolean => name.split(".").some((p
 /** Whether a JSON value is an object (not null, not a list). */
 export const isJsonObject = (value: Json | undefined): value is JsonObject => typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Deeper text is an attack on whoever walks it by recursion (as `JSON.stringify` does). */
+export const maxDepth = 500;
+
 /**
- * Parses JSON of unknown origin: duplicate keys (of which `JSON.parse` silently keeps the last) and prototype names are errors.
+ * Parses JSON of unknown origin: duplicate keys (of which `JSON.parse` silently keeps the last), prototype names and nesting deeper than 500 are errors.
  *
  * Throws `format`, with `what` in front of the message.
  *
@@ -39,6 +42,7 @@ function checkKeysOf(what: string, text: string): void {
   const open: (Set<string> | undefined)[] = []; // the keys seen in each open object; undefined for a list
   for (let i = 0; i < text.length; i++) {
     const c = text[i];
+    if (open.length > maxDepth) throw new GraftError("format", `${what}: is nested more than ${maxDepth} deep. Repair the file or write it again.`);
     if (c === "{") open.push(new Set());
     else if (c === "[") open.push(undefined);
     else if (c === "}" || c === "]") open.pop();

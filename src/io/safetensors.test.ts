@@ -160,3 +160,67 @@ describe("safetensors", () => {
     await expect(readSafetensors(join(dir, "nothing"))).rejects.toThrow(/no such file/);
   });
 });
+
+describe("safetensors of unknown origin", () => {
+  /** Entries that are nearly right: small numbers, so that holes, overlaps and mismatches all come up, and valid files too. */
+  const small = fc.oneof(fc.nat({ max: 12 }), fc.constantFrom(-1, 0.5, 2 ** 31, 2 ** 53, 2 ** 53 - 1));
+  const entry = fc.record({ dtype: fc.constantFrom("F32", "U8", "I64", "BOOL", "F64", "X", ""), shape: fc.array(small, { maxLength: 3 }), data_offsets: fc.array(small, { minLength: 1, maxLength: 3 }) });
+  const consistent = fc.array(fc.record({ dtype: fc.constantFrom("F32", "U8", "BF16"), n: fc.nat({ max: 3 }) }), { maxLength: 4 }).map((list) => {
+    let at = 0;
+    return list.map(({ dtype, n }) => ({ dtype, shape: [n], data_offsets: [at, (at += n * { F32: 4, U8: 1, BF16: 2 }[dtype as "F32"])] }));
+  });
+
+  it("are refused with a GraftError, or give exactly the bytes they hold", async () => {
+    let accepted = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.array(entry, { maxLength: 4 }), consistent), fc.nat({ max: 16 }), fc.boolean(), async (entries, bytes, fit) => {
+        const header = JSON.stringify(Object.fromEntries(entries.map((e, i) => [`t${i}`, e])));
+        const end = Math.max(0, ...entries.map((e) => e.data_offsets[1] ?? 0));
+        const dataBytes = fit && Number.isInteger(end) && end < 100 ? end : bytes;
+        try {
+          const tensors = await decodeSafetensors(fileOf(header, dataBytes));
+          accepted++;
+          let total = 0;
+          for (const [name, { dtype, shape, data }] of tensors) {
+            expect(data.length).toBe(sizeOf(shape));
+            total += entries[Number(name.slice(1))].dtype === "I64" ? 2 * data.byteLength : data.byteLength;
+            expect(data.constructor).toBe(allocate(dtype, 0).constructor);
+          }
+          expect(total).toBe(dataBytes);
+        } catch (error) {
+          if (!(error instanceof GraftError)) throw error;
+          expect(error.message).toMatch(/^safetensors: bytes: /);
+          expect(error.message.length).toBeLessThan(700);
+        }
+      }),
+      { numRuns: 600 },
+    );
+    expect(accepted).toBeGreaterThan(50);
+  });
+
+  it("may not be nested without end", async () => {
+    for (const deep of [`{"a":${"[".repeat(200_000)}${"]".repeat(200_000)}}`, `${'{"a":'.repeat(100_000)}0${"}".repeat(100_000)}`]) {
+      await expect(decodeSafetensors(fileOf(deep, 0))).rejects.toThrow(/nested more than 500 deep/);
+    }
+  });
+
+  it("may be an index of shards that lies", async () => {
+    const folder = join(dir, "index");
+    await writeWeights(folder, { a: { dtype: "u8", shape: [1], data: Uint8Array.of(1) }, b: { dtype: "u8", shape: [1], data: Uint8Array.of(2) } }, { maxShardBytes: 1 });
+    const index = join(folder, "model.safetensors.index.json");
+    const valid = await readFile(index);
+    const attempt = async (text: Uint8Array | string): Promise<void> => {
+      await writeFile(index, text);
+      await readWeights(folder).catch((error: unknown) => expect(error).toBeInstanceOf(GraftError));
+    };
+    await fc.assert(fc.asyncProperty(fc.json(), (json) => attempt(`{"weight_map":${json}}`)), { numRuns: 60 });
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.nat({ max: 255 }), async (at, value) => {
+        const changed = Buffer.from(valid);
+        changed[at % changed.length] = value;
+        await attempt(changed);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});

@@ -1,12 +1,12 @@
 import { GraftError } from "../base/index.js";
-import { isReservedName } from "./json.js";
+import { isReservedName, maxDepth } from "./json.js";
 
 /**
  * Text for a state that must come back exactly: JSON, with the numbers that JSON lacks (NaN, the infinities, -0) as
  * `{"$number": "NaN"}`.
  *
  * Throws `state` (with the path) for what JSON cannot hold: functions, undefined in a list, bigint, symbols, typed arrays, class
- * instances, cycles.
+ * instances, cycles, nesting deeper than 500.
  *
  * @example
  * encodeState({ best: Infinity }); // '{"best":{"$number":"Infinity"}}'
@@ -32,6 +32,7 @@ function plain(value: unknown, path: string, parents: Set<object>): unknown {
   if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0) ? value : { [marker]: Object.is(value, -0) ? "-0" : String(value) };
   if (typeof value !== "object") throw bad(`is a ${typeof value}, which JSON cannot hold`);
   if (parents.has(value)) throw bad("contains itself");
+  if (parents.size >= maxDepth - 1) throw bad(`is nested more than ${maxDepth} deep, which could not be read back`); // 1 for the file around it
   parents.add(value);
   try {
     if (Array.isArray(value)) return value.map((item, i) => plain(item, `${path}[${i}]`, parents));
