@@ -1,0 +1,24 @@
+import { checkNumber } from "../base/index.js";
+import { allocate, encode, fromData, sizeOf, type DType, type Shape, type Tensor } from "../graph/index.js";
+import { uniformValue } from "./init.js";
+import { Parameter } from "./parameter.js";
+
+/** A parameter drawn uniformly from [-bound, bound). */
+export const uniformParameter = (shape: Shape, bound: number): Parameter => new Parameter(uniformValue(shape, -bound, bound));
+
+/** A parameter whose values are all the same. */
+export const constantParameter = (shape: Shape, value: number): Parameter => new Parameter(constantBuffer(shape, value));
+
+/** A leaf whose values are all the same. */
+export const constantBuffer = (shape: Shape, value: number, dtype: DType = "f32"): Tensor => fromData(allocate(dtype, sizeOf(shape)).fill(encode(dtype, value)), shape, dtype);
+
+/** Checks a size: a whole number of 1 or more (0 with `least`). */
+export const checkSize = (layer: string, name: string, value: number, least = 1): number => checkNumber(layer, name, value, { min: least, whole: true });
+
+/** A size given once for all dims, or per dim. */
+export function perDim(layer: string, name: string, value: number | readonly number[], dims: number, least: number): number[] {
+  const sizes = typeof value === "number" ? new Array<number>(dims).fill(value) : [...value];
+  checkSize(layer, `the number of values of ${name}`, sizes.length, dims);
+  if (sizes.length !== dims) checkNumber(layer, `the number of values of ${name}`, sizes.length, { min: dims, max: dims, whole: true });
+  return sizes.map((size) => checkSize(layer, name, size, least));
+}

@@ -1,0 +1,16 @@
+export * from "./adafactor.js";
+export * from "./adam-variants.js";
+export * from "./adam.js";
+export * from "./adaptive.js";
+export * from "./clip.js";
+export * from "./lbfgs.js";
+export * from "./lion.js";
+export * from "./muon.js";
+export * from "./optimizer.js";
+export * from "./rprop.js";
+export * from "./scheduler.js";
+export * from "./schedulers-combined.js";
+export * from "./schedulers-cosine.js";
+export * from "./schedulers.js";
+export * from "./sgd.js";
+export type { OptimizerState, StateSource } from "./state.js";
