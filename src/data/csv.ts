@@ -15,6 +15,13 @@ export interface CsvOptions {
   readonly quotes?: boolean;
 }
 
+/** Options of {@link Table.numbers}. */
+export interface NumbersOptions {
+  readonly dtype?: "f32" | "f64" | "i32";
+  /** What an empty cell means; without it an empty cell is an error. */
+  readonly missing?: number;
+}
+
 /** The cells of a CSV file. They are text until a column is asked for as numbers or as labels; problems name line and column. */
 export class Table {
   constructor(
@@ -45,7 +52,7 @@ export class Table {
    * @example
    * const inputs = table.numbers(["age", "height"], { missing: NaN });
    */
-  numbers(columns: readonly string[] = this.columns, { dtype = "f32", missing }: { readonly dtype?: "f32" | "f64" | "i32"; readonly missing?: number } = {}): HostArray {
+  numbers(columns: readonly string[] = this.columns, { dtype = "f32", missing }: NumbersOptions = {}): HostArray {
     const places = columns.map((column) => this.find(column));
     const data = allocate(dtype, this.length * places.length);
     let i = 0;
@@ -80,14 +87,20 @@ export class Table {
       const label = numbers.get(cell);
       if (label !== undefined) return label;
       const known = typeof classes === "number" ? `labels are 0 to ${classes - 1}` : `the classes are ${names.slice(0, 20).join(", ")}`;
-      throw this.problem(row, at, `has the label ${show(cell)}, but ${known}.${didYouMean(cell, typeof classes === "number" ? [] : names)}`.replace(/\.$/, ""), "Correct it, or the classes", "index");
+      const hint = typeof classes === "number" ? "" : didYouMean(cell, names);
+      throw this.problem(row, at, `has the label ${show(cell)}, but ${known}`, `${hint.trim()} Correct it, or the classes`.trim(), "index");
     });
     return { labels, classes: names };
   }
 
   private find(column: string): number {
     const at = this.columns.indexOf(column);
-    if (at < 0) throw new GraftError("argument", `csv: ${this.name}: there is no column "${column}".${didYouMean(column, this.columns)} Columns: ${this.columns.slice(0, 30).join(", ")}.`);
+    if (at < 0) {
+      throw new GraftError(
+        "argument",
+        `csv: ${this.name}: there is no column "${column}".${didYouMean(column, this.columns)} Columns: ${this.columns.slice(0, 30).join(", ")}.`,
+      );
+    }
     return at;
   }
 
@@ -121,13 +134,15 @@ export function parseCsv(content: string | Uint8Array, { header = true, delimite
   }
   let records: { record: string[]; info: { lines: number } }[];
   try {
-    records = parse(text, { bom: true, delimiter, info: true, skip_empty_lines: true, quote: quotes ? '"' : null, relax_column_count: true }) as unknown as typeof records;
+    const settings = { bom: true, delimiter, info: true, skip_empty_lines: true, quote: quotes ? '"' : null, relax_column_count: true };
+    records = parse(text, settings) as unknown as typeof records;
   } catch (cause) {
     if (!(cause instanceof CsvError)) throw cause;
     throw bad(`line ${String((cause as CsvError & { lines?: number }).lines ?? "?")}: ${cause.message}`);
   }
   const first = header === true ? records.shift() : undefined;
-  const names = first?.record.map((cell) => cell.trim()) ?? (Array.isArray(header) ? (header as readonly string[]) : (records[0]?.record ?? []).map((_, i) => String(i)));
+  const numbered = (records[0]?.record ?? []).map((_, i) => String(i));
+  const names = first?.record.map((cell) => cell.trim()) ?? (typeof header === "object" ? header : numbered);
   const twice = names.find((column, i) => names.indexOf(column) < i);
   if (twice !== undefined) throw bad(`the column ${show(twice)} appears twice`);
   for (const { record, info } of records) {

@@ -16,7 +16,10 @@ export interface Dataset<S = Sample> {
 /** Throws `index` unless `index` names a sample. */
 export function checkIndex(what: string, index: number, length: number): void {
   if (!Number.isInteger(index) || index < 0 || index >= length) {
-    throw new GraftError("index", `${what}: index ${index} is out of range for ${length} samples. Use ${length === 0 ? "a data set that is not empty" : `0 to ${length - 1}`}.`);
+    throw new GraftError(
+      "index",
+      `${what}: index ${index} is out of range for ${length} samples. Use ${length === 0 ? "a data set that is not empty" : `0 to ${length - 1}`}.`,
+    );
   }
 }
 

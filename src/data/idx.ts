@@ -65,7 +65,10 @@ function decode(name: string, bytes: Uint8Array): HostArray {
   const { type, shape, start, size } = header(name, bytes);
   const expected = start + size * type.bytes;
   if (bytes.length !== expected) {
-    throw new GraftError("format", `idx: ${name}: is ${bytes.length} bytes long, its shape ${showShape(shape)} needs ${expected}. Check that it is the right file and complete.`);
+    throw new GraftError(
+      "format",
+      `idx: ${name}: is ${bytes.length} bytes long, its shape ${showShape(shape)} needs ${expected}. Check that it is the right file and complete.`,
+    );
   }
   if (type.dtype === "u8") return { dtype: "u8", shape, data: new Uint8Array(bytes.subarray(start)) };
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

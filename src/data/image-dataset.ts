@@ -32,7 +32,10 @@ export class ImageDataset implements Dataset<readonly [Image, number]> {
   ) {
     const { channels, height, width, classes, name = "ImageDataset" } = options;
     if (pixels.length !== labels.length * channels * height * width) {
-      throw new GraftError("shape", `${name}: ${pixels.length} bytes are not ${labels.length} pictures of [${channels}, ${height}, ${width}]. Give one picture per label.`);
+      throw new GraftError(
+        "shape",
+        `${name}: ${pixels.length} bytes are not ${labels.length} pictures of [${channels}, ${height}, ${width}]. Give one picture per label.`,
+      );
     }
     checkLabels(name, labels, classes.length);
     this.classes = classes;

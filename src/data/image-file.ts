@@ -35,7 +35,9 @@ export async function decodeImage(source: string | Uint8Array, { channels = 3, h
         })
       : source;
   for (const size of [height, width]) {
-    if (size !== undefined && (!Number.isInteger(size) || size < 1)) throw new GraftError("argument", `decodeImage: the size ${size} is not a whole number of 1 or more.`);
+    if (size !== undefined && (!Number.isInteger(size) || size < 1)) {
+      throw new GraftError("argument", `decodeImage: the size ${size} is not a whole number of 1 or more.`);
+    }
   }
   const sharp = await loadSharp();
   try {
@@ -111,7 +113,9 @@ export async function imageFolder(root: string, options: DecodeOptions = {}): Pr
       labels.push(label);
     }
   }
-  if (empty.length > 0) throw new GraftError("file", `imageFolder: ${root}: no pictures in ${empty.join(", ")}. Add some (${[...extensions].join(" ")}) or remove the folder.`);
+  if (empty.length > 0) {
+    throw new GraftError("file", `imageFolder: ${root}: no pictures in ${empty.join(", ")}. Add some (${[...extensions].join(" ")}) or remove the folder.`);
+  }
   return {
     classes,
     files,

@@ -1,4 +1,4 @@
-export { parseCsv, readCsv, Table, type CsvOptions } from "./csv.js";
+export { parseCsv, readCsv, Table, type CsvOptions, type NumbersOptions } from "./csv.js";
 export { ArrayDataset, Subset, concat, filter, map, type Dataset } from "./dataset.js";
 export { decodeIdx, readIdx } from "./idx.js";
 export { augment, ImageDataset, type ImageDatasetOptions } from "./image-dataset.js";

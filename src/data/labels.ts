@@ -10,7 +10,10 @@ export function checkLabels(what: string, labels: ArrayLike<number>, classes: nu
   for (let i = 0; i < labels.length; i++) if (!(Number.isInteger(labels[i]) && labels[i] >= 0 && labels[i] < classes)) bad.push(i);
   if (bad.length === 0) return;
   const more = bad.length > 1 ? ` (and ${bad.length - 1} more)` : "";
-  throw new GraftError("index", `${what}: row ${bad[0]} has the label ${labels[bad[0]]}${more}, with ${classes} classes labels are 0 to ${classes - 1}. Correct the labels or the number of classes.`);
+  throw new GraftError(
+    "index",
+    `${what}: row ${bad[0]} has the label ${labels[bad[0]]}${more}, with ${classes} classes labels are 0 to ${classes - 1}. Correct the labels or the number of classes.`,
+  );
 }
 
 /**
@@ -22,7 +25,9 @@ export async function readLabels(dataset: Dataset<unknown>, { field = 1 }: { rea
     const sample = (await dataset.get(i)) as Readonly<Record<string, unknown>>;
     const value = sample[field] as number | { data?: ArrayLike<number> } | undefined;
     const label = typeof value === "object" ? value.data?.[0] : value;
-    if (typeof label !== "number" || !Number.isInteger(label)) throw new GraftError("argument", `readLabels: field ${field} of row ${i} is ${String(label)}, not a whole number. Name the field that holds the label.`);
+    if (typeof label !== "number" || !Number.isInteger(label)) {
+      throw new GraftError("argument", `readLabels: field ${field} of row ${i} is ${String(label)}, not a whole number. Name the field that holds the label.`);
+    }
     labels[i] = label;
   }
   return labels;

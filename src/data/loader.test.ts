@@ -14,7 +14,7 @@ const read = async (loader: AsyncIterable<Tensor[]>): Promise<number[][][]> => {
   for await (const batch of loader) batches.push(batch.map(values));
   return batches;
 };
-const squares = new URL("./fixtures/squares.ts", import.meta.url);
+const squares = new URL("./testing/squares.ts", import.meta.url);
 const makeSquares = (length: number, bad?: number) => fromModule<readonly [Float32Array, number]>({ module: squares, export: "squares", args: [length, bad] });
 
 const options: fc.Arbitrary<LoaderOptions<readonly [number, Float32Array], [Tensor, Tensor]>> = fc.record({

@@ -131,10 +131,17 @@ export class DataLoader<S = Sample, B = BatchOf<S>> implements AsyncIterable<B> 
   loadStateDict(state: LoaderState): void {
     const own = this.identity();
     for (const key of ["samples", "batchSize", "order"] as const) {
-      if (state[key] !== own[key]) throw new GraftError("state", `DataLoader: the saved position has ${key} ${state[key]}, this loader has ${own[key]}. Resume with the data and options of the saved run.`);
+      if (state[key] !== own[key]) {
+        throw new GraftError(
+          "state",
+          `DataLoader: the saved position has ${key} ${state[key]}, this loader has ${own[key]}. Resume with the data and options of the saved run.`,
+        );
+      }
     }
     for (const key of ["seed", "epoch", "batch"] as const) {
-      if (!Number.isSafeInteger(state[key]) || state[key] < 0) throw new GraftError("state", `DataLoader: the saved ${key} is ${String(state[key])}. Use what stateDict() gave.`);
+      if (!Number.isSafeInteger(state[key]) || state[key] < 0) {
+        throw new GraftError("state", `DataLoader: the saved ${key} is ${String(state[key])}. Use what stateDict() gave.`);
+      }
     }
     this.move({ seed: state.seed, epoch: state.epoch, batch: state.batch });
     this.resume = true;
@@ -224,7 +231,8 @@ const batchRandom = ({ seed, epoch, batch }: BatchJob): Random => new Random(see
 /** Makes tensors of a batch in plain memory, without a copy. */
 export function toTensors(batch: HostBatch): Tensor[] | Record<string, Tensor> {
   const toTensor = ({ data, shape, dtype }: HostArray): Tensor => fromData(data, shape, dtype);
-  return Array.isArray(batch) ? (batch as readonly HostArray[]).map(toTensor) : Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, toTensor(array as HostArray)]));
+  if (Array.isArray(batch)) return (batch as readonly HostArray[]).map(toTensor);
+  return Object.fromEntries(Object.entries(batch).map(([name, array]) => [name, toTensor(array as HostArray)]));
 }
 
 const slice = (order: ArrayLike<number>, from: number, to: number): ArrayLike<number> => Array.prototype.slice.call(order, from, to) as number[];

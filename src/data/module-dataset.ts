@@ -50,10 +50,17 @@ export async function fromModule<S>(spec: ModuleSpec): Promise<ModuleDataset<S>>
   const loaded = (await import(/* @vite-ignore */ url).catch((cause: unknown) => {
     throw new GraftError("file", `fromModule: ${url.startsWith("file:") ? fileURLToPath(url) : url}: could not be loaded: ${(cause as Error).message}. Check the path and the module.`, { cause });
   })) as Record<string, unknown>;
-  if (!(name in loaded)) throw new GraftError("argument", `fromModule: ${text} has no export "${name}".${didYouMean(name, Object.keys(loaded))} Export a function that returns a data set.`);
+  if (!(name in loaded)) {
+    throw new GraftError(
+      "argument",
+      `fromModule: ${text} has no export "${name}".${didYouMean(name, Object.keys(loaded))} Export a function that returns a data set.`,
+    );
+  }
   const found = loaded[name];
   const dataset: unknown = typeof found === "function" ? await (found as (...args: readonly unknown[]) => unknown)(...args) : found;
-  if (!isDataset<S>(dataset)) throw new GraftError("argument", `fromModule: "${name}" of ${text} does not give a data set. Return an object with length and get(index).`);
+  if (!isDataset<S>(dataset)) {
+    throw new GraftError("argument", `fromModule: "${name}" of ${text} does not give a data set. Return an object with length and get(index).`);
+  }
   return new ModuleDataset(dataset, { module: url, export: name, args });
 }
 

@@ -44,7 +44,8 @@ export function stack(samples: readonly unknown[], dtypes: FieldTypes = {}, indi
   if (Array.isArray(first)) return first.map((_, i) => stackField(samples.map((s) => (s as unknown[])[i]), `field ${i}`, typeOf(i), indices));
   if (!isRecord(first)) return [stackField(samples, "field 0", typeOf(0), indices)];
   const names = Object.keys(first);
-  return Object.fromEntries(names.map((name) => [name, stackField(samples.map((s) => (s as Record<string, unknown>)[name]), `field "${name}"`, typeOf(name), indices)]));
+  const named = (name: string): unknown[] => samples.map((sample) => (sample as Readonly<Record<string, unknown>>)[name]);
+  return Object.fromEntries(names.map((name) => [name, stackField(named(name), `field "${name}"`, typeOf(name), indices)]));
 }
 
 const isRecord = (sample: unknown): sample is Readonly<Record<string, unknown>> =>
@@ -58,9 +59,14 @@ function stackField(values: readonly unknown[], name: string, dtype: DType | und
   for (let i = 0; i < values.length; i++) {
     const item = i === 0 ? first : toArray(values[i], where(i), dtype);
     if (!sameShape(item.shape, first.shape)) {
-      throw new GraftError("shape", `loader: ${where(i)} is ${showShape(item.shape)}, ${where(0)} is ${showShape(first.shape)}. Bring all to one shape (resize, pad) or pass a collate function.`);
+      throw new GraftError(
+        "shape",
+        `loader: ${where(i)} is ${showShape(item.shape)}, ${where(0)} is ${showShape(first.shape)}. Bring all to one shape (resize, pad) or pass a collate function.`,
+      );
     }
-    if (item.dtype !== first.dtype) throw new GraftError("dtype", `loader: ${where(i)} is ${item.dtype}, ${where(0)} is ${first.dtype}. Use one dtype, or set dtypes.`);
+    if (item.dtype !== first.dtype) {
+      throw new GraftError("dtype", `loader: ${where(i)} is ${item.dtype}, ${where(0)} is ${first.dtype}. Use one dtype, or set dtypes.`);
+    }
     data.set(item.data, i * size);
   }
   return { dtype: first.dtype, shape: [values.length, ...first.shape], data };
@@ -72,7 +78,10 @@ function toArray(field: unknown, where: string, wanted: DType | undefined): Host
     const dtype = wanted ?? (typeof field === "boolean" ? "bool" : "i32");
     const value = Number(field);
     if (wanted === undefined && (value | 0) !== value) {
-      throw new GraftError("dtype", `loader: ${where} is ${value}; plain numbers are whole 32-bit labels. Use Float32Array.of(${value}), or say dtypes: [..., "f32"].`);
+      throw new GraftError(
+        "dtype",
+        `loader: ${where} is ${value}; plain numbers are whole 32-bit labels. Use Float32Array.of(${value}), or say dtypes: [..., "f32"].`,
+      );
     }
     const data = allocate(dtype, 1);
     data[0] = encode(dtype, value);
@@ -80,7 +89,9 @@ function toArray(field: unknown, where: string, wanted: DType | undefined): Host
   }
   const array = asArray(field, where);
   if (wanted === undefined || wanted === array.dtype) return array;
-  if (array.dtype === "bf16" || array.dtype === "f16") throw new GraftError("dtype", `loader: ${where} is ${array.dtype}, dtypes asks for ${wanted}. Cast the batch instead.`);
+  if (array.dtype === "bf16" || array.dtype === "f16") {
+    throw new GraftError("dtype", `loader: ${where} is ${array.dtype}, dtypes asks for ${wanted}. Cast the batch instead.`);
+  }
   const data = allocate(wanted, array.data.length);
   for (let i = 0; i < data.length; i++) data[i] = encode(wanted, array.data[i]);
   return { ...array, dtype: wanted, data };
@@ -94,8 +105,11 @@ function asArray(field: unknown, where: string): HostArray {
     const { data, shape, dtype } = field as HostArray;
     return { data, shape, dtype: dtype ?? typeOfArray(data, where) };
   }
-  const kind = field === undefined ? "missing" : field === null ? "null" : typeof field === "object" ? `a ${field.constructor?.name ?? "object"}` : `a ${typeof field}`;
-  throw new GraftError("argument", `loader: ${where} is ${kind}, which cannot be stacked. Give numbers, typed arrays, { data, shape } or images, or pass a collate function.`);
+  const kind = field === undefined ? "missing" : field === null ? "null" : `a ${typeof field === "object" ? (field.constructor?.name ?? "object") : typeof field}`;
+  throw new GraftError(
+    "argument",
+    `loader: ${where} is ${kind}, which cannot be stacked. Give numbers, typed arrays, { data, shape } or images, or pass a collate function.`,
+  );
 }
 
 function typeOfArray(array: unknown, where: string): DType {
@@ -103,5 +117,8 @@ function typeOfArray(array: unknown, where: string): DType {
   if (array instanceof Float64Array) return "f64";
   if (array instanceof Int32Array) return "i32";
   if (array instanceof Uint8Array) return "u8";
-  throw new GraftError("dtype", `loader: ${where} is a ${(array as object).constructor.name} without a dtype. Use Float32Array, Float64Array, Int32Array or Uint8Array, or { data, shape, dtype }.`);
+  throw new GraftError(
+    "dtype",
+    `loader: ${where} is a ${(array as object).constructor.name} without a dtype. Use Float32Array, Float64Array, Int32Array or Uint8Array, or { data, shape, dtype }.`,
+  );
 }

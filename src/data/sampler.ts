@@ -26,7 +26,9 @@ export function weightedSampler(weights: ArrayLike<number>, { length = weights.l
   const cumulative = new Float64Array(weights.length);
   let sum = 0;
   for (let i = 0; i < weights.length; i++) {
-    if (!(weights[i] >= 0 && weights[i] < Infinity)) throw new GraftError("argument", `weightedSampler: weight ${i} is ${weights[i]}. Use finite numbers of 0 or more.`);
+    if (!(weights[i] >= 0 && weights[i] < Infinity)) {
+      throw new GraftError("argument", `weightedSampler: weight ${i} is ${weights[i]}. Use finite numbers of 0 or more.`);
+    }
     cumulative[i] = sum += weights[i];
   }
   if (sum === 0) throw new GraftError("argument", "weightedSampler: all weights are 0. Give at least one sample a weight.");

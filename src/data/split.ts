@@ -59,14 +59,18 @@ export function stratifiedSplit<S>(dataset: Dataset<S>, lengths: readonly number
 export function takePerClass<S>(dataset: Dataset<S>, count: number, options: SplitOptions & { readonly labels: ArrayLike<number> }): Subset<S> {
   const groups = byClass("takePerClass", dataset, options);
   for (const group of groups) {
-    if (group.length < count) throw new GraftError("argument", `takePerClass: class ${options.labels[group[0]]} has ${group.length} samples, ${count} are wanted. Take fewer.`);
+    if (group.length < count) {
+      throw new GraftError("argument", `takePerClass: class ${options.labels[group[0]]} has ${group.length} samples, ${count} are wanted. Take fewer.`);
+    }
   }
   return new Subset(dataset, groups.flatMap((group) => group.slice(0, count)));
 }
 
 /** The samples' numbers by class (ascending), each class in random order. */
 function byClass<S>(op: string, dataset: Dataset<S>, { labels, seed = getRandomState().seed }: SplitOptions & { readonly labels: ArrayLike<number> }): number[][] {
-  if (labels.length !== dataset.length) throw new GraftError("argument", `${op}: ${labels.length} labels for ${dataset.length} samples. Pass one label per sample.`);
+  if (labels.length !== dataset.length) {
+    throw new GraftError("argument", `${op}: ${labels.length} labels for ${dataset.length} samples. Pass one label per sample.`);
+  }
   const groups = new Map<number, number[]>();
   for (const i of new Random(seed, { purpose: "split" }).permutation(dataset.length)) {
     const group = groups.get(labels[i]);
@@ -80,7 +84,10 @@ function partLengths(op: string, total: number, lengths: readonly number[]): num
   const sum = lengths.reduce((a, b) => a + b, 0);
   if (lengths.every((length) => Number.isInteger(length) && length >= 0) && sum === total) return [...lengths];
   if (!lengths.every((length) => length >= 0 && length <= 1) || Math.abs(sum - 1) > 1e-6) {
-    throw new GraftError("argument", `${op}: lengths [${lengths.join(", ")}] sum up to ${sum}. Use numbers of samples that sum up to ${total}, or fractions that sum up to 1.`);
+    throw new GraftError(
+      "argument",
+      `${op}: lengths [${lengths.join(", ")}] sum up to ${sum}. Use numbers of samples that sum up to ${total}, or fractions that sum up to 1.`,
+    );
   }
   const parts = lengths.map((fraction) => Math.floor(fraction * total + 1e-9)); // 0.1 * 30 is a hair below 3 for some fractions
   for (let i = 0, left = total - parts.reduce((a, b) => a + b, 0); left > 0; i++, left--) parts[i % parts.length]++;

@@ -50,11 +50,15 @@ function toColumn(source: TensorSource, i: number): HostArray {
     column = { data: source.dataSync(), shape, dtype: source.dtype };
   } else {
     const dtype = source.dtype ?? typeByArray(source.data, i);
-    if (source.data.constructor !== allocate(dtype, 0).constructor) throw new GraftError("dtype", `TensorDataset: array ${i} is a ${source.data.constructor.name}, which does not hold ${dtype} values.`);
+    if (source.data.constructor !== allocate(dtype, 0).constructor) {
+      throw new GraftError("dtype", `TensorDataset: array ${i} is a ${source.data.constructor.name}, which does not hold ${dtype} values.`);
+    }
     column = { data: source.data, shape, dtype };
   }
   if (shape.length === 0) throw new GraftError("shape", `TensorDataset: tensor ${i} is a scalar. Give it a first dimension that counts the samples.`);
-  if (sizeOf(shape) !== column.data.length) throw new GraftError("shape", `TensorDataset: the ${column.data.length} values of array ${i} do not fill ${showShape(shape)} (${sizeOf(shape)} values).`);
+  if (sizeOf(shape) !== column.data.length) {
+    throw new GraftError("shape", `TensorDataset: the ${column.data.length} values of array ${i} do not fill ${showShape(shape)} (${sizeOf(shape)} values).`);
+  }
   return column;
 }
 

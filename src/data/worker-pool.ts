@@ -36,7 +36,10 @@ const bootstrap = `
 import("node:worker_threads")
   .then(({ workerData: { loader, entry } }) => (loader ? import(loader).then(({ register }) => register()) : Promise.resolve()).then(() => import(entry)));`;
 
-/** The module that teaches a thread TypeScript. Looked up by hand: import.meta.resolve is missing under some test runners, and tsx's CommonJS form does not work in a thread. */
+/**
+ * The module that teaches a thread TypeScript. Looked up by hand: import.meta.resolve is missing under some test runners, and tsx's CommonJS form
+ * does not work in a thread.
+ */
 function typescriptLoader(): string {
   const require = createRequire(import.meta.url);
   const manifest = require("tsx/package.json") as { exports: { "./esm/api": { import: { default: string } } } };

@@ -24,13 +24,14 @@ async function answer({ id, job }: WorkerRequest): Promise<void> {
   try {
     parentPort!.postMessage(reply, transfer);
   } catch (error) {
-    parentPort!.postMessage(failure(id, new GraftError("argument", `loader: batch ${job.batch} cannot leave its worker thread: ${(error as Error).message}. Let samples be plain data.`)));
+    const problem = `loader: batch ${job.batch} cannot leave its worker thread: ${(error as Error).message}. Let samples be plain data.`;
+    parentPort!.postMessage(failure(id, new GraftError("argument", problem)));
   }
 }
 
-const failure = (id: number, error: unknown): WorkerReply => ({
-  id,
-  error: { code: error instanceof GraftError ? error.code : "argument", message: error instanceof Error ? error.message : String(error), stack: error instanceof Error ? error.stack : undefined },
-});
+function failure(id: number, cause: unknown): WorkerReply {
+  const error = cause instanceof Error ? cause : new Error(String(cause));
+  return { id, error: { code: error instanceof GraftError ? error.code : "argument", message: error.message, stack: error.stack } };
+}
 
 parentPort!.on("message", (request: WorkerRequest) => void answer(request));

@@ -18,8 +18,10 @@ export async function loadDigits({ scale = 1 }: { readonly scale?: number }): Pr
   const names = Array.from({ length: size * size }, (_, i) => String(i));
   const pixels = enlarge(Uint8Array.from(table.numbers(names).data), table.length, scale);
   const { labels, classes } = table.labels(String(size * size), { classes: 10 });
+  const side = size * scale;
+  const options = { name: "digits", channels: 1, height: side, width: side, maximum: 16, classes };
   const part = (from: number, to: number): ImageDataset =>
-    new ImageDataset(pixels.subarray(from * pixels.length / table.length, to * pixels.length / table.length), labels.slice(from, to), { name: "digits", channels: 1, height: size * scale, width: size * scale, maximum: 16, classes });
+    new ImageDataset(pixels.subarray(from * side * side, to * side * side), labels.slice(from, to), options);
   const cut = table.length - testRows;
   return { train: part(0, cut), test: part(cut, table.length) };
 }

@@ -19,7 +19,10 @@ export async function download(url: string, file: string, expected: Expected): P
   const content = await fetchBytes(url, expected.bytes);
   const sha256 = createHash("sha256").update(content).digest("hex");
   if (content.length !== expected.bytes || sha256 !== expected.sha256) {
-    throw new GraftError("network", `${url}: gave ${content.length} bytes with SHA-256 ${sha256.slice(0, 12)}..., expected are ${expected.bytes} bytes with ${expected.sha256.slice(0, 12)}.... It is another file or was damaged; try another mirror.`);
+    throw new GraftError(
+      "network",
+      `${url}: gave ${content.length} bytes with SHA-256 ${sha256.slice(0, 12)}..., expected are ${expected.bytes} bytes with ${expected.sha256.slice(0, 12)}.... It is another file or was damaged; try another mirror.`,
+    );
   }
   const temporary = join(dirname(file), `.${basename(file)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
   try {
@@ -45,7 +48,8 @@ async function fetchBytes(url: string, expected: number): Promise<Buffer> {
       if (size > expected) break;
     }
   } catch (cause) {
-    const reason = (cause as Error).cause instanceof Error ? ((cause as Error).cause as Error).message || String(((cause as Error).cause as NodeJS.ErrnoException).code) : (cause as Error).message;
+    const inner = (cause as Error).cause as NodeJS.ErrnoException | undefined; // fetch hides the reason there
+    const reason = inner?.message || inner?.code || (cause as Error).message;
     throw new GraftError("network", `${url}: could not be fetched: ${reason}. Check the network.`, { cause });
   }
   return Buffer.concat(chunks);

@@ -38,8 +38,12 @@ export const knownDatasets: readonly string[] = Object.keys(loaders);
  */
 export async function load(name: string, options: LoadOptions = {}): Promise<KnownDataset> {
   const loader = Object.hasOwn(loaders, name) ? loaders[name] : undefined;
-  if (loader === undefined) throw new GraftError("argument", `data.load: there is no known data set "${name}".${didYouMean(name, knownDatasets)} Known: ${knownDatasets.join(", ")}.`);
-  if (options.scale !== undefined && name !== "digits") throw new GraftError("argument", `data.load: scale is for digits, "${name}" has a size of its own. Use transforms.resize.`);
+  if (loader === undefined) {
+    throw new GraftError("argument", `data.load: there is no known data set "${name}".${didYouMean(name, knownDatasets)} Known: ${knownDatasets.join(", ")}.`);
+  }
+  if (options.scale !== undefined && name !== "digits") {
+    throw new GraftError("argument", `data.load: scale is for digits, "${name}" has a size of its own. Use transforms.resize.`);
+  }
   const { train, test } = await loader(options);
   const { channels, height, width } = train.options;
   return { train, test, classes: train.classes, inputShape: [channels, height, width] };

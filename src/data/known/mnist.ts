@@ -61,7 +61,10 @@ export async function loadIdxSet(set: IdxSet, options: IdxSetOptions): Promise<{
     const [pixelFile, labelFile] = [await locate(set, images(part), options), await locate(set, labels(part), options)];
     const [pixels, numbers] = [await readIdx(pixelFile), await readIdx(labelFile)];
     if (pixels.dtype !== "u8" || pixels.shape.length !== 3 || numbers.shape.length !== 1 || numbers.shape[0] !== pixels.shape[0]) {
-      throw new GraftError("format", `${set.name}: ${pixelFile} holds ${pixels.dtype} [${pixels.shape.join(", ")}], ${labelFile} [${numbers.shape.join(", ")}]; wanted are u8 [N, H, W] and [N]. Check the files.`);
+      throw new GraftError(
+        "format",
+        `${set.name}: ${pixelFile} holds ${pixels.dtype} [${pixels.shape.join(", ")}], ${labelFile} [${numbers.shape.join(", ")}]; wanted are u8 [N, H, W] and [N]. Check the files.`,
+      );
     }
     const [, height, width] = pixels.shape;
     return new ImageDataset(pixels.data as Uint8Array, Int32Array.from(numbers.data), { name: labelFile, channels: 1, height, width, maximum: 255, classes: set.classes });

@@ -68,7 +68,10 @@ export function randomCrop(size: Size, { padding = 0 }: { readonly padding?: num
     const rows = image.height + 2 * padding - height;
     const columns = image.width + 2 * padding - width;
     if (rows < 0 || columns < 0) {
-      throw new GraftError("shape", `randomCrop: a picture of ${size3(image)} with padding ${padding} is smaller than ${height}x${width}. Use more padding or a smaller crop.`);
+      throw new GraftError(
+        "shape",
+        `randomCrop: a picture of ${size3(image)} with padding ${padding} is smaller than ${height}x${width}. Use more padding or a smaller crop.`,
+      );
     }
     return crop(image, random.integer(rows + 1) - padding, random.integer(columns + 1) - padding, height, width);
   };

@@ -26,7 +26,9 @@ export const compose =
 export function transformBatch(data: Float32Array, shape: Shape, transform: Transform, random: Random): { readonly data: Float32Array; readonly shape: Shape } {
   const [count, channels, height, width] = shape;
   const size = channels * height * width;
-  if (shape.length !== 4 || data.length !== count * size) throw new GraftError("shape", `transformBatch: ${data.length} values in shape ${showShape(shape)} are not a batch of pictures. Pass [B, C, H, W].`);
+  if (shape.length !== 4 || data.length !== count * size) {
+    throw new GraftError("shape", `transformBatch: ${data.length} values in shape ${showShape(shape)} are not a batch of pictures. Pass [B, C, H, W].`);
+  }
   let result: Float32Array | undefined;
   let made: Image | undefined;
   for (let i = 0; i < count; i++) {
@@ -46,7 +48,9 @@ export const size3 = ({ channels, height, width }: Image): string => showShape([
 
 /** Throws `argument` unless `value` lies in [low, high]. */
 export function checkRange(op: string, name: string, value: number, low: number, high = Infinity): void {
-  if (!(value >= low && value <= high)) throw new GraftError("argument", `${op}: ${name} is ${value}. Use a number from ${low}${high === Infinity ? " upwards" : ` to ${high}`}.`);
+  if (!(value >= low && value <= high)) {
+    throw new GraftError("argument", `${op}: ${name} is ${value}. Use a number from ${low}${high === Infinity ? " upwards" : ` to ${high}`}.`);
+  }
 }
 
 /** Throws `argument` unless `value` is a whole number of at least `low`. */

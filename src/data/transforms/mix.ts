@@ -76,12 +76,17 @@ function blend(array: HostArray, partners: Uint32Array, weight: number): HostArr
 
 function inputsAndTargets(op: string, batch: HostBatch, classes: number | undefined): [HostArray, HostArray] {
   const fields = batch as readonly HostArray[];
-  if (!Array.isArray(batch) || fields.length !== 2) throw new GraftError("argument", `${op}: the batch is not [inputs, targets]. Use it where samples are pairs.`);
+  if (!Array.isArray(batch) || fields.length !== 2) {
+    throw new GraftError("argument", `${op}: the batch is not [inputs, targets]. Use it where samples are pairs.`);
+  }
   const [inputs, targets] = fields;
   if (inputs.dtype !== "f32") throw new GraftError("dtype", `${op}: inputs are ${inputs.dtype}, f32 is needed. Convert the samples.`);
   if (targets.dtype === "f32" && targets.shape.length === 2) return [inputs, targets];
   if (targets.dtype !== "i32" || targets.shape.length !== 1) {
-    throw new GraftError("dtype", `${op}: targets are ${targets.dtype} ${showShape(targets.shape)}. Give whole labels, i32 [B], or probabilities, f32 [B, classes].`);
+    throw new GraftError(
+      "dtype",
+      `${op}: targets are ${targets.dtype} ${showShape(targets.shape)}. Give whole labels, i32 [B], or probabilities, f32 [B, classes].`,
+    );
   }
   if (classes === undefined) throw new GraftError("argument", `${op}: targets are labels, so it must know how many classes there are. Pass classes.`);
   return [inputs, oneHot(op, targets, classes)];
@@ -90,7 +95,9 @@ function inputsAndTargets(op: string, batch: HostBatch, classes: number | undefi
 function oneHot(op: string, { data: labels }: HostArray, classes: number): HostArray {
   const data = new Float32Array(labels.length * classes);
   for (let i = 0; i < labels.length; i++) {
-    if (labels[i] < 0 || labels[i] >= classes) throw new GraftError("index", `${op}: label ${labels[i]} (row ${i} of the batch) is out of range for ${classes} classes. Use 0 to ${classes - 1}.`);
+    if (labels[i] < 0 || labels[i] >= classes) {
+      throw new GraftError("index", `${op}: label ${labels[i]} (row ${i} of the batch) is out of range for ${classes} classes. Use 0 to ${classes - 1}.`);
+    }
     data[i * classes + labels[i]] = 1;
   }
   return { dtype: "f32", shape: [labels.length, classes], data };

@@ -15,7 +15,9 @@ export function normalize(mean: number | readonly number[], std: number | readon
   for (const value of stds) if (!(Math.abs(value) > 0 && Number.isFinite(value))) throw new GraftError("argument", `normalize: std is [${stds.join(", ")}]. Use finite numbers other than 0.`);
   return (image) => {
     for (const list of [means, stds]) {
-      if (list.length !== 1 && list.length !== image.channels) throw new GraftError("shape", `normalize: ${list.length} values for a picture of ${size3(image)}. Give one per channel.`);
+      if (list.length !== 1 && list.length !== image.channels) {
+        throw new GraftError("shape", `normalize: ${list.length} values for a picture of ${size3(image)}. Give one per channel.`);
+      }
     }
     const plane = image.height * image.width;
     const data = new Float32Array(image.data.length);
