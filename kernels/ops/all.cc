@@ -10,6 +10,10 @@
 #include "norm.cc"
 #include "softmax.cc"
 #include "matmul.cc"
+#include "conv.cc"
+#include "conv_weight.cc"
+#include "pool.cc"
+#include "pool_average.cc"
 #include "argreduce.cc"
 #include "cat.cc"
 #include "ctc.cc"
@@ -39,6 +43,14 @@ static constexpr KernelEntry kKernels[] = {
     {"batchNorm", runBatchNorm},
     {"batchNormBackward", runBatchNormBackward},
     {"matmul", runMatmul, 2},
+    {"conv", runConv, 2},
+    {"convData", runConvData, 2},
+    {"convWeight", runConvWeight},
+    {"maxPool", runMaxPool},
+    {"maxPoolGrad", runMaxPoolGrad, 2},
+    {"maxPoolGather", runMaxPoolGather},
+    {"avgPool", runAvgPool},
+    {"avgPoolGrad", runAvgPoolGrad},
     {"gather", runGather},
     {"scatter", runScatter},
     {"scatterAdd", runScatterAdd},

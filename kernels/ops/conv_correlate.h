@@ -1,0 +1,237 @@
+// The convolution and its data gradient as a product of packed weights and planes (implicit GEMM): rows are result channels, columns lattice points,
+// the inner sum runs over (channel, tap). Nothing like an im2col buffer exists: the micro-kernel reads the planes at a table of offsets.
+#pragma once
+#include "conv_output.h"
+#include "conv_planes.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace conv {
+
+constexpr int64_t kSteps = 288;              // of the inner sum at once: a panel of weights and the pixels under it stay in L1
+constexpr int64_t kPlaneBytes = 128 << 10;   // planes of one chunk of channels: a quarter of L2
+constexpr int64_t kPanels = 16;              // panels of weights per block
+constexpr int64_t kPoints = 384;             // lattice points per band
+constexpr double kTaskWork = 1 << 18;        // multiply-adds that are worth handing to another thread
+
+// The weights in the order in which the micro-kernel takes them, and the offsets of the taps, per phase; all tasks read them.
+// weights: [group][phase][chunk of channels][panel of rows][channel][tap][row]
+template <class T> struct Recipe {
+  Bands bands;
+  int64_t groups, rows, channels;            // per group: result channels, summed channels
+  int64_t rowStride, channelStride, taps;    // of the weights
+  int64_t phaseCount[2], phases, chunk;
+  int64_t* begin;                            // of a phase among all taps that reach anything
+  int32_t *tap, *offset;                     // tap numbers; offsets for `chunk` channels: [phase][channel][tap]
+  T* weights;
+
+  Recipe(const Problem& p, bool isData, int64_t points) {
+    const Axis rowsAxis = isData ? Axis::data(p, 0) : Axis::forward(p, 0), colsAxis = isData ? Axis::data(p, 1) : Axis::forward(p, 1);
+    bands = Bands::of(rowsAxis, colsAxis, points, gemm::kCols<T>);
+    groups = p.groups, rows = isData ? p.in : p.out, channels = isData ? p.out : p.in;
+    taps = p.taps();
+    rowStride = (isData ? 1 : p.in) * taps, channelStride = (isData ? p.in : 1) * taps;
+    for (int d = 0; d < 2; d++) phaseCount[d] = bands.axis[d].usedPhases();
+    phases = phaseCount[0] * phaseCount[1];
+    chunk = larger(1, smaller(channels, smaller(kSteps / taps, bands.tooLarge ? 1 : kPlaneBytes / int64_t(sizeof(T)) / (bands.planes * bands.plane))));
+    while (!bands.tooLarge && chunk > 1 && chunk * bands.planes * bands.plane >= kLargest) chunk /= 2;
+  }
+
+  int64_t chunks() const { return ceilDiv(channels, chunk); }
+  int64_t chunkSize(int64_t c) const { return smaller(chunk, channels - c * chunk); }
+  int64_t reach(int64_t phase) const { return begin[phase + 1] - begin[phase]; }
+  gemm::Cut panels() const { return gemm::Cut(rows, gemm::kRows); }
+  T* packed(int64_t group, int64_t phase, int64_t c) const { return weights + ((group * begin[phases] + begin[phase]) * channels + c * chunk * reach(phase)) * rows; }
+
+  int64_t tableBytes() const { return roundUp((phases + 1) * 8 + taps * (1 + chunk) * 4, 64); }
+  int64_t bytes() const { return tableBytes() + roundUp(groups * rows * channels * taps * int64_t(sizeof(T)), 64); }
+
+  void tables(char* memory) {
+    begin = reinterpret_cast<int64_t*>(memory);
+    tap = reinterpret_cast<int32_t*>(begin + phases + 1);
+    offset = tap + taps;
+    weights = reinterpret_cast<T*>(memory + tableBytes());
+    int64_t count = 0;
+    for (int64_t f = 0; f < phases; f++) {
+      const int64_t fh = f / phaseCount[1], fw = f % phaseCount[1];
+      begin[f] = count;
+      for (int64_t kh = 0; kh < bands.axis[0].kernel; kh++) {
+        if (!bands.axis[0].reaches(kh, fh)) continue;
+        for (int64_t kw = 0; kw < bands.axis[1].kernel; kw++) {
+          if (!bands.axis[1].reaches(kw, fw)) continue;
+          offset[begin[f] * chunk + count - begin[f]] = int32_t(bands.offset(kh, kw, fh, fw));
+          tap[count++] = int32_t(kh * bands.axis[1].kernel + kw);
+        }
+      }
+      int32_t* const own = offset + begin[f] * chunk;
+      for (int64_t i = count - begin[f]; i < (count - begin[f]) * chunk; i++) own[i] = own[i - (count - begin[f])] + int32_t(bands.planes * bands.plane);
+    }
+    begin[phases] = count;
+  }
+
+  void pack(const T* w, const Context& context) {
+    const gemm::Cut cut = panels();
+    parallelFor(context, groups * cut.pieces, larger(1, 16384 / (channels * taps * gemm::kRows + 1)), [&](int64_t from, int64_t to, int) {
+      for (int64_t i = from; i < to; i++) {
+        const int64_t g = i / cut.pieces, row = cut.begin(i % cut.pieces), height = cut.begin(i % cut.pieces + 1) - row;
+        const T* const source = w + g * rows * channels * taps + row * rowStride;
+        for (int64_t f = 0; f < phases; f++) {
+          const int64_t n = reach(f);
+          const int32_t* const number = tap + begin[f];
+          for (int64_t c = 0; c < chunks(); c++) {
+            T* to2 = packed(g, f, c) + row * chunkSize(c) * n;
+            const T* from2 = source + c * chunk * channelStride;
+            for (int64_t ch = 0; ch < chunkSize(c); ch++, from2 += channelStride)
+              for (int64_t t = 0; t < n; t++)
+                for (int64_t r = 0; r < height; r++) *to2++ = from2[r * rowStride + number[t]];
+          }
+        }
+      }
+    });
+  }
+};
+
+// c[row, point] (+)= weights * planes for `height` x `width` points whose rows are `pitch` apart in the planes and `width` apart in c.
+// Where nothing is accumulated, a row's last vector is stored whole: the next rows then overwrite what is too much.
+template <class T>
+static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const gemm::Cut& panels, int64_t panel0, int64_t panel1, int64_t K, const T* weights, const T* planes, int64_t pitch, const int32_t* offset, bool add, bool exact) {
+  constexpr int L = kLanes<T>;
+  const gemm::Cut vectors(ceilDiv(width, L), gemm::kVecs);
+  const int64_t row0 = panels.begin(panel0);
+  for (int64_t r = 0; r < height; r++) {
+    for (int64_t j = 0; j < vectors.pieces; j++) {
+      const int64_t v = vectors.begin(j), nv = vectors.begin(j + 1) - v, col = v * L, rest = width - (col + (nv - 1) * L);
+      const int tail = rest >= L || (!exact && (height - 1 - r) * width >= L - rest) ? L : int(rest);
+      for (int64_t i = panel0; i < panel1; i++) {
+        const int64_t row = panels.begin(i), mr = panels.begin(i + 1) - row;
+        gemm::kTapsBlock<T>.fn[mr - 1][nv - 1](K, weights + row * K, planes + r * pitch + col, offset, c + (row - row0) * ldc + r * width + col, ldc, tail, add);
+      }
+    }
+  }
+}
+
+template <class T> class Correlation {
+ public:
+  Correlation(const Problem& p, bool isData, const T* image, const T* w, const Target& target, const Context& context)
+      : r_(p, isData, kPoints), image_(image), w_(w), target_(target), context_(context), batch_(p.batch) {
+    pixels_ = r_.bands.axis[0].image * r_.bands.axis[1].image;
+  }
+
+  int run() {
+    if (r_.bands.tooLarge) return rows::fail(context_, "conv", "the kernel reaches too far: its size times its dilation is too large");
+    const gemm::Cut panels = r_.panels();
+    // A block of rows is some of the panels of one group, or all rows of several groups.
+    blocksPerGroup_ = larger(1, ceilDiv(panels.pieces, kPanels));
+    groupsPerBlock_ = blocksPerGroup_ > 1 ? 1 : larger(1, smaller(r_.groups, kPanels * gemm::kRows / r_.rows));
+    const int64_t blocks = blocksPerGroup_ > 1 ? r_.groups * blocksPerGroup_ : ceilDiv(r_.groups, groupsPerBlock_);
+    const Bands& b = r_.bands;
+    const int64_t steps = r_.channels * r_.taps / r_.phases;
+    byRow_ = rowCost(b.size[1]) * b.size[0] <= rowCost((b.size[0] - 1) * b.pitch + b.size[1]) * 1.05 || steps < 64;
+    tileRow_ = roundUp(byRow_ ? b.size[0] * b.size[1] : (b.size[0] - 1) * b.pitch + b.size[1], kLanes<T>);
+    tileRows_ = blocksPerGroup_ > 1 ? smaller(r_.rows, kPanels * gemm::kRows) : groupsPerBlock_ * r_.rows;
+    const bool direct = target_.direct() && byRow_ && r_.phases == 1;
+    planesBytes_ = roundUp(r_.chunk * b.planes * b.plane * int64_t(sizeof(T)), 64);
+    tileBytes_ = direct ? 0 : roundUp(tileRows_ * tileRow_ * r_.phases * int64_t(sizeof(T)), 64);
+    finalBytes_ = r_.phases == 1 || target_.direct() ? 0 : roundUp(tileRows_ * b.size[0] * b.axis[0].phases * b.size[1] * b.axis[1].phases * int64_t(sizeof(T)), 64);
+    const int64_t local = planesBytes_ + tileBytes_ + finalBytes_ + target_.memoryBytes();
+    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, size_t(r_.bytes() + local)));
+    if (!shared) return rows::fail(context_, "conv", "no memory for its working buffers");
+    r_.tables(shared);
+    r_.pack(w_, context_);
+    const double work = double(tileRows_) * double(b.size[0] * b.size[1]) * double(r_.phases) * double(steps + 1);
+    const int64_t grain = work >= kTaskWork ? 1 : int64_t(kTaskWork / (work + 1)) + 1;
+    bool failed = false;
+    parallelFor(context_, batch_ * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
+      char* const own = worker == 0 ? shared + r_.bytes() : static_cast<char*>(context_.scratch(context_.pool, worker, size_t(local)));
+      if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+      target_.withRunner(own + planesBytes_ + tileBytes_ + finalBytes_, [&](ProgramRunner* runner) {
+        for (int64_t t = from; t < to; t++) task(own, runner, t / blocks / b.total(), t / blocks % b.total(), t % blocks);
+      });
+    });
+    return failed ? rows::fail(context_, "conv", "no memory for its working buffers") : 0;
+  }
+
+ private:
+  // In units of one multiply-add instruction: short blocks wait for their own sums (latency 4, two per cycle).
+  static double rowCost(int64_t width) {
+    const gemm::Cut vectors(ceilDiv(width, kLanes<T>), gemm::kVecs);
+    double cost = 0;
+    for (int64_t j = 0; j < vectors.pieces; j++) cost += double(larger(8, gemm::kRows * (vectors.begin(j + 1) - vectors.begin(j))));
+    return cost;
+  }
+
+  void task(char* memory, ProgramRunner* runner, int64_t image, int64_t band, int64_t block) {
+    const Bands& b = r_.bands;
+    const gemm::Cut panels = r_.panels();
+    int64_t group0 = block / blocksPerGroup_, group1 = group0 + 1, panel0 = 0, panel1 = panels.pieces;
+    if (blocksPerGroup_ > 1) {
+      const gemm::Cut cut(panels.pieces, ceilDiv(panels.pieces, blocksPerGroup_));
+      panel0 = cut.begin(block % blocksPerGroup_), panel1 = cut.begin(block % blocksPerGroup_ + 1);
+    } else {
+      group0 = block * groupsPerBlock_, group1 = smaller(r_.groups, group0 + groupsPerBlock_);
+    }
+    T* const planes = reinterpret_cast<T*>(memory);
+    T* const tile = reinterpret_cast<T*>(memory + planesBytes_);
+    const int64_t row0 = panels.begin(panel0), height = panels.begin(panel1) - row0, first = group0 * r_.rows + row0;
+    const int64_t top = b.begin(band, 0), left = b.begin(band, 1), rows = b.extent(band, 0, 0), cols = b.extent(band, 1, 0);
+    const bool direct = tileBytes_ == 0;
+    T* const c = direct ? static_cast<T*>(target_.direct()) + target_.pixel(image, first, top, left) : tile;
+    const int64_t ldc = direct ? target_.height() * target_.width() : tileRow_;
+    for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, image, band, g, panel0, panel1);
+    if (direct) return;
+    const int64_t channels = height * (group1 - group0);
+    if (r_.phases == 1) target_.write(runner, image, first, channels, top, rows, left, cols, tile, tileRow_, byRow_ ? cols : b.pitch);
+    else interleave(runner, image, first, channels, band, tile, reinterpret_cast<T*>(memory + planesBytes_ + tileBytes_));
+  }
+
+  void product(T* c, int64_t ldc, T* planes, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1) {
+    const Bands& b = r_.bands;
+    const gemm::Cut panels = r_.panels();
+    const bool several = r_.chunks() > 1;
+    for (int64_t n = 0; n < r_.chunks() || n == 0; n++) {
+      const int64_t count = r_.channels == 0 ? 0 : r_.chunkSize(n);
+      if (count > 0) fillPlanes(planes, b, band, image_ + ((image * r_.groups + group) * r_.channels + n * r_.chunk) * pixels_, count);
+      for (int64_t f = 0; f < r_.phases; f++) {
+        const int64_t rows = b.extent(band, 0, f / r_.phaseCount[1]), cols = b.extent(band, 1, f % r_.phaseCount[1]), K = count * r_.reach(f);
+        if (rows == 0 || cols == 0) continue;
+        const T* const weights = r_.packed(group, f, n);
+        const int32_t* const offset = r_.offset + r_.begin[f] * r_.chunk;
+        T* const to = c + f * tileRows_ * tileRow_;
+        if (byRow_) multiplyRows(to, ldc, rows, cols, panels, panel0, panel1, K, weights, planes, b.pitch, offset, n > 0, several);
+        else multiplyRows(to, ldc, 1, (rows - 1) * b.pitch + cols, panels, panel0, panel1, K, weights, planes, 0, offset, n > 0, true);
+      }
+    }
+  }
+
+  // The points of all phases back into one image.
+  void interleave(ProgramRunner* runner, int64_t image, int64_t first, int64_t channels, int64_t band, const T* tile, T* block) {
+    const Bands& b = r_.bands;
+    const int64_t stepRow = b.axis[0].phases, stepCol = b.axis[1].phases, top = b.begin(band, 0) * stepRow, left = b.begin(band, 1) * stepCol;
+    const int64_t rows = smaller(target_.height() - top, b.size[0] * stepRow), cols = smaller(target_.width() - left, b.size[1] * stepCol);
+    T* const to = finalBytes_ ? block : static_cast<T*>(target_.direct()) + target_.pixel(image, first, top, left);
+    const int64_t channelStride = finalBytes_ ? rows * cols : target_.height() * target_.width(), rowStride = finalBytes_ ? cols : target_.width();
+    for (int64_t c = 0; c < channels; c++) {
+      for (int64_t f = 0; f < r_.phases; f++) {
+        const int64_t fh = f / r_.phaseCount[1], fw = f % r_.phaseCount[1], nr = b.extent(band, 0, fh), nc = b.extent(band, 1, fw);
+        for (int64_t i = 0; i < nr; i++) {
+          const T* const from = tile + (f * tileRows_ + c) * tileRow_ + i * (byRow_ ? nc : b.pitch);
+          T* const row = to + c * channelStride + (i * stepRow + fh) * rowStride + fw;
+          for (int64_t j = 0; j < nc; j++) row[j * stepCol] = from[j];
+        }
+      }
+    }
+    if (finalBytes_) target_.write(runner, image, first, channels, top, rows, left, cols, block, channelStride, rowStride);
+  }
+
+  Recipe<T> r_;
+  const T* image_;
+  const T* w_;
+  const Target& target_;
+  const Context& context_;
+  int64_t batch_, pixels_, blocksPerGroup_, groupsPerBlock_, tileRow_, tileRows_, planesBytes_, tileBytes_, finalBytes_;
+  bool byRow_;
+};
+
+}  // namespace conv
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft

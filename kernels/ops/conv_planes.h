@@ -1,0 +1,91 @@
+// The image as the micro-kernels read it: planes in scratch memory, padded with zeros, in which a tap is one constant distance from the output pixel.
+#pragma once
+#include "conv_shape.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace conv {
+
+// A band is a rectangle of lattice points, all rows wide if these are short. All bands have the same layout: row r of a plane begins at r * pitch, and the
+// zeros behind one row are also those before the next.
+struct Bands {
+  Axis axis[2];
+  int64_t size[2], count[2];           // lattice points of a band at most, and number of bands
+  int64_t pitch, planeRows, plane;     // elements; `plane` with room for vectors that read past the end
+  int64_t planes;                      // per channel
+  bool tooLarge = true;                // for offsets of 32 bits
+
+  static Bands of(const Axis& rows, const Axis& cols, int64_t points, int64_t slack) {
+    Bands b;
+    b.axis[0] = rows, b.axis[1] = cols;
+    const int64_t height = larger(1, rows.points()), width = larger(1, cols.points());
+    const int64_t low = cols.lowest(), high = cols.highest();
+    // Zeros are needed where taps reach beyond the pixels: before the first of the next row, and behind the last of this one.
+    int64_t last = 0;
+    for (int64_t s = 0; s < cols.slots(); s++) last = larger(last, cols.planeSize(s));
+    const int64_t end = smaller(last, width + high), first = larger(low, 0);
+    const int64_t whole = larger(width, larger(end - low, width + high - first));
+    b.count[1] = width > 2 * points ? ceilDiv(width, points) : 1;
+    b.size[1] = ceilDiv(width, b.count[1]);
+    b.pitch = b.count[1] > 1 ? b.size[1] + high - low : whole;
+    b.count[0] = b.count[1] > 1 ? height : ceilDiv(height, larger(1, points / b.pitch));
+    b.size[0] = ceilDiv(height, b.count[0]);
+    b.count[0] = ceilDiv(height, b.size[0]);
+    b.count[1] = ceilDiv(width, b.size[1]);
+    b.planeRows = b.size[0] + rows.highest() - rows.lowest();
+    b.planes = rows.slots() * cols.slots();
+    if (b.pitch < kLargest && b.planeRows < kLargest && b.planes < kLargest) {
+      const int64_t reach = larger(b.pitch, b.size[1] + high - low);   // the last row has no next one whose zeros it could read
+      b.plane = roundUp((b.planeRows - 1) * b.pitch + reach + slack, 16) | 16;   // an odd number of cache lines keeps the channels out of each other's sets
+      b.tooLarge = b.plane >= kLargest / b.planes;
+    }
+    return b;
+  }
+  int64_t total() const { return count[0] * count[1]; }
+
+  // Band b as a rectangle: first lattice point and number of points of phase f along dim d.
+  int64_t begin(int64_t band, int d) const { return (d == 0 ? band / count[1] : band % count[1]) * size[d]; }
+  int64_t extent(int64_t band, int d, int64_t phase) const { return larger(0, smaller(size[d], axis[d].count(phase) - begin(band, d))); }
+
+  // Where tap (kh, kw) of lattice point (0, 0) lies in a channel's planes.
+  int64_t offset(int64_t kh, int64_t kw, int64_t fh, int64_t fw) const {
+    const Axis &r = axis[0], &c = axis[1];
+    return (r.slot(kh) * c.slots() + c.slot(kw)) * plane + (r.offset(kh, fh) - r.lowest()) * pitch + c.offset(kw, fw) - c.lowest();
+  }
+};
+
+// dst[i] = src[i * step]
+template <class T> static inline void copyRow(T* dst, const T* src, int64_t n, int64_t step) {
+  constexpr int L = kLanes<T>;
+  if (step != 1) {
+    for (int64_t i = 0; i < n; i++) dst[i] = src[i * step];
+  } else if (n < L) {
+    for (int64_t i = 0; i < n; i++) dst[i] = src[i];
+  } else {
+    for (int64_t i = 0; i + L <= n; i += L) store(dst + i, load(src + i));
+    store(dst + n - L, load(src + n - L));
+  }
+}
+
+// Fills the planes of `channels` channels of one image for a band: dst holds bands.planes * bands.plane elements per channel.
+template <class T> static void fillPlanes(T* dst, const Bands& b, int64_t band, const T* image, int64_t channels) {
+  const Axis &r = b.axis[0], &c = b.axis[1];
+  memset(dst, 0, size_t(channels * b.planes * b.plane) * sizeof(T));
+  const int64_t row0 = b.begin(band, 0) + r.lowest(), col0 = b.begin(band, 1) + c.lowest();
+  const int64_t colEnd = b.begin(band, 1) + b.extent(band, 1, 0) + c.highest();
+  for (int64_t ch = 0; ch < channels; ch++, image += r.image * c.image) {
+    for (int64_t sr = 0; sr < r.slots(); sr++) {
+      for (int64_t sc = 0; sc < c.slots(); sc++, dst += b.plane) {
+        const int64_t first = larger(col0, 0), end = smaller(colEnd, c.planeSize(sc));
+        const int64_t from = larger(row0, 0), to = smaller(row0 + b.planeRows, r.planeSize(sr));
+        for (int64_t v = from; v < to && first < end; v++) {
+          copyRow(dst + (v - row0) * b.pitch + first - col0, image + (v * r.sample + r.phaseOf(sr)) * c.image + first * c.sample + c.phaseOf(sc), end - first, c.sample);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace conv
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft

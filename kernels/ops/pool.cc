@@ -1,0 +1,196 @@
+// Max pooling: maxPool gives each window's largest pixel and its position in the plane; maxPoolGrad adds each dy at its position (it may be followed by a
+// program); maxPoolGather reads the pixels at given positions. attrs of the first two: kernel, stride, padding, dilation (height and width each).
+#include "conv_output.h"
+#include "pool_shape.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace pool {
+
+// The first of equals wins; NaN is larger than everything.
+template <class T> static inline void largest(const Problem& p, const T* x, int64_t r, int64_t c, T* y, int32_t* index) {
+  const int64_t h0 = p.rows.begin(r), w0 = p.cols.begin(c), width = p.cols.image;
+  const int64_t kh0 = p.rows.first(r), kh1 = p.rows.end(r), kw0 = p.cols.first(c), kw1 = p.cols.end(c);
+  T best = -T(__builtin_inf());
+  int64_t where = kh0 < kh1 && kw0 < kw1 ? (h0 + kh0 * p.rows.dilation) * width + w0 + kw0 * p.cols.dilation : 0;
+  for (int64_t kh = kh0; kh < kh1; kh++) {
+    const int64_t row = (h0 + kh * p.rows.dilation) * width + w0;
+    for (int64_t kw = kw0; kw < kw1; kw++) {
+      const T value = x[row + kw * p.cols.dilation];
+      if (value > best || value != value) best = value, where = row + kw * p.cols.dilation;
+    }
+  }
+  *y = best;
+  *index = int32_t(where);
+}
+
+template <class T> static inline Lane<T> countUp() {
+  Lane<T> lane;
+  for (int l = 0; l < kLanes<T>; l++) lane[l] = l;
+  return lane;
+}
+
+// One row of 2 x 2 windows, a vector of windows at a time; returns how many were done.
+template <class T> static int64_t largestOfFour(const T* top, int64_t width, int64_t count, int64_t position, T* y, int32_t* index) {
+  constexpr int L = kLanes<T>;
+  const Lane<T> lane = countUp<T>() * 2;
+  int64_t c = 0;
+  for (; c + L <= count; c += L) {
+    const T* const a = top + 2 * c;
+    const Vec<T> a0 = load(a), a1 = load(a + L), b0 = load(a + width), b1 = load(a + width + L);
+    Lane<T> where = lane + Whole<T>(position + 2 * c);
+    Vec<T> best = evens(a0, a1);
+    const auto consider = [&](Vec<T> value, int64_t step) {
+      const auto take = (value > best) | (value != value);
+      best = take ? value : best;
+      where = take ? lane + Whole<T>(position + 2 * c + step) : where;
+    };
+    consider(odds(a0, a1), 1);
+    consider(evens(b0, b1), width);
+    consider(odds(b0, b1), width + 1);
+    store(y + c, best);
+    const VecN<int32_t, L> narrow = convert<VecN<int32_t, L>>(where);
+    memcpy(index + c, &narrow, sizeof narrow);
+  }
+  return c;
+}
+
+template <class T> static void maxPool(const Problem& p, const T* x, T* y, int32_t* index, const Context& context) {
+  const bool halving = isHalving(p.rows) && isHalving(p.cols);
+  parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int) {
+    for (int64_t plane = from; plane < to; plane++) {
+      const T* const image = x + plane * p.pixels();
+      for (int64_t r = 0; r < p.rows.count; r++) {
+        const int64_t at = plane * p.windows() + r * p.cols.count;
+        int64_t c = halving ? largestOfFour(image + 2 * r * p.cols.image, p.cols.image, p.cols.count, 2 * r * p.cols.image, y + at, index + at) : 0;
+        for (; c < p.cols.count; c++) largest(p, image, r, c, y + at + c, index + at + c);
+      }
+    }
+  });
+}
+
+// One plane of dx. False where a position lies outside of it.
+template <class T> static bool scatter(const Problem& p, const T* dy, const int32_t* index, T* dx) {
+  memset(dx, 0, size_t(p.pixels()) * sizeof(T));
+  for (int64_t i = 0; i < p.windows(); i++) {
+    if (index[i] < 0 || index[i] >= p.pixels()) return false;
+    dx[index[i]] += dy[i];
+  }
+  return true;
+}
+
+// 2 x 2 windows side by side: every pixel is written once.
+template <class T> static void scatterToFour(const Problem& p, const T* dy, const int32_t* index, T* dx) {
+  constexpr int L = kLanes<T>;
+  const int64_t width = p.cols.image, count = p.cols.count;
+  const Lane<T> lane = countUp<T>() * 2;
+  for (int64_t r = 0; r < p.rows.count; r++, dy += count, index += count) {
+    T* const top = dx + 2 * r * width;
+    int64_t c = 0;
+    for (; c + L <= count; c += L) {
+      const Vec<T> g = load(dy + c);
+      VecN<int32_t, L> narrow;
+      memcpy(&narrow, index + c, sizeof narrow);
+      const Lane<T> where = convert<Lane<T>>(narrow) - lane - Whole<T>(2 * r * width + 2 * c);
+      const auto part = [&](int64_t step) { return where == Whole<T>(step) ? g : Vec<T>{}; };
+      const Vec<T> a = part(0), b = part(1), d = part(width), e = part(width + 1);
+      store(top + 2 * c, zipLow(a, b)), store(top + 2 * c + L, zipHigh(a, b));
+      store(top + width + 2 * c, zipLow(d, e)), store(top + width + 2 * c + L, zipHigh(d, e));
+    }
+    for (; c < count; c++) {
+      const int64_t where = index[c] - (2 * r * width + 2 * c);
+      top[2 * c] = where == 0 ? dy[c] : 0, top[2 * c + 1] = where == 1 ? dy[c] : 0;
+      top[width + 2 * c] = where == width ? dy[c] : 0, top[width + 2 * c + 1] = where == width + 1 ? dy[c] : 0;
+    }
+    for (int64_t w = 2 * count; w < width; w++) top[w] = top[width + w] = 0;
+  }
+  memset(dx + 2 * p.rows.count * width, 0, size_t((p.rows.image - 2 * p.rows.count) * width) * sizeof(T));
+}
+
+// Tasks are blocks of neighbouring channels of one image, so that a program gets tiles of some size.
+template <class T> static int maxPoolGrad(const Problem& p, const T* dy, const int32_t* index, int64_t channels, const conv::Target& target, const Context& context) {
+  const bool halving = isHalving(p.rows) && isHalving(p.cols) && p.cols.image > 2;
+  const int64_t pixels = p.pixels(), images = p.planes / channels;
+  const int64_t perTask = smaller(channels, larger(1, 8192 / pixels)), blocks = (channels + perTask - 1) / perTask;
+  const int64_t tileBytes = target.direct() ? 0 : conv::roundUp(perTask * pixels * int64_t(sizeof(T)), 64);
+  int failed = 0;
+  parallelFor(context, images * blocks, larger(1, 8192 / (perTask * pixels)), [&](int64_t from, int64_t to, int worker) {
+    char* const memory = target.direct() ? nullptr : static_cast<char*>(context.scratch(context.pool, worker, size_t(tileBytes + target.memoryBytes())));
+    if (!target.direct() && !memory) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    target.withRunner(memory + tileBytes, [&](ProgramRunner* runner) {
+      for (int64_t t = from; t < to; t++) {
+        const int64_t image = t / blocks, channel = t % blocks * perTask, count = smaller(perTask, channels - channel), plane = image * channels + channel;
+        T* const dx = target.direct() ? static_cast<T*>(target.direct()) + plane * pixels : reinterpret_cast<T*>(memory);
+        for (int64_t c = 0; c < count; c++) {
+          const T* const g = dy + (plane + c) * p.windows();
+          const int32_t* const where = index + (plane + c) * p.windows();
+          if (halving) scatterToFour(p, g, where, dx + c * pixels);
+          else if (!scatter(p, g, where, dx + c * pixels)) __atomic_store_n(&failed, 2, __ATOMIC_RELAXED);
+        }
+        if (runner) target.write(runner, image, channel, count, 0, p.rows.image, 0, p.cols.image, dx, pixels, p.cols.image);
+      }
+    });
+  });
+  return failed == 0 ? 0 : rows::fail(context, "maxPoolGrad", failed == 1 ? "no memory for its working buffers" : "a position lies outside of the image");
+}
+
+template <class T> static int gather(const T* x, const int32_t* index, T* out, int64_t planes, int64_t pixels, int64_t windows, const Context& context) {
+  int failed = 0;
+  parallelFor(context, planes, rows::grain(windows * 4), [&](int64_t from, int64_t to, int) {
+    for (int64_t plane = from; plane < to; plane++) {
+      for (int64_t i = plane * windows; i < (plane + 1) * windows; i++) {
+        const bool inside = index[i] >= 0 && index[i] < pixels;
+        out[i] = inside ? x[plane * pixels + index[i]] : 0;
+        if (!inside) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+      }
+    }
+  });
+  return failed ? rows::fail(context, "maxPoolGather", "a position lies outside of the image") : 0;
+}
+
+static inline bool isImage(const View& v, DType dtype) { return v.rank == 4 && v.dtype == dtype && rows::packed(v); }
+static inline bool sameShape(const View& a, const View& b) {
+  for (int d = 0; d < 4; d++) if (a.shape[d] != b.shape[d]) return false;
+  return true;
+}
+
+}  // namespace pool
+
+static int runMaxPool(const Step& step, const Context& context) {
+  pool::Problem p;
+  if (step.inCount != 1 || step.outCount != 2 || !pool::describe(p, step, step.in[0], step.out[0]) || !pool::isImage(step.in[0], step.in[0].dtype) ||
+      !pool::isImage(step.out[0], step.in[0].dtype) || !pool::isImage(step.out[1], DType::I32) || !pool::sameShape(step.out[0], step.out[1]) || (p.pixels() == 0 && p.windows() > 0))
+    return rows::fail(context, "maxPool", "the shapes, dtypes and attributes do not fit");
+  int32_t* const index = static_cast<int32_t*>(step.out[1].data);
+  if (step.in[0].dtype == DType::F32) pool::maxPool(p, static_cast<const float*>(step.in[0].data), static_cast<float*>(step.out[0].data), index, context);
+  else pool::maxPool(p, static_cast<const double*>(step.in[0].data), static_cast<double*>(step.out[0].data), index, context);
+  return 0;
+}
+
+static int runMaxPoolGrad(const Step& step, const Context& context) {
+  pool::Problem p;
+  if (step.inCount < 2 || step.outCount < 1 || !pool::describe(p, step, step.out[0], step.in[0]) || !pool::isImage(step.in[0], step.in[0].dtype) ||
+      !pool::isImage(step.in[1], DType::I32) || !pool::sameShape(step.in[0], step.in[1]))
+    return rows::fail(context, "maxPoolGrad", "the shapes, dtypes and attributes do not fit");
+  conv::Target target;
+  if (!target.bind(step, context)) return 1;
+  if (rows::sizeOf(step.out[0]) == 0) return 0;
+  const int32_t* const index = static_cast<const int32_t*>(step.in[1].data);
+  const int64_t channels = step.in[0].shape[1];
+  if (step.in[0].dtype == DType::F32) return pool::maxPoolGrad(p, static_cast<const float*>(step.in[0].data), index, channels, target, context);
+  return pool::maxPoolGrad(p, static_cast<const double*>(step.in[0].data), index, channels, target, context);
+}
+
+static int runMaxPoolGather(const Step& step, const Context& context) {
+  const DType dtype = step.in[0].dtype;
+  if (step.inCount != 2 || step.outCount != 1 || (dtype != DType::F32 && dtype != DType::F64) || !pool::isImage(step.in[0], dtype) || !pool::isImage(step.in[1], DType::I32) ||
+      !pool::isImage(step.out[0], dtype) || !pool::sameShape(step.in[1], step.out[0]) || step.in[0].shape[0] != step.in[1].shape[0] || step.in[0].shape[1] != step.in[1].shape[1])
+    return rows::fail(context, "maxPoolGather", "the shapes and dtypes do not fit");
+  const int64_t planes = step.in[0].shape[0] * step.in[0].shape[1], pixels = step.in[0].shape[2] * step.in[0].shape[3], windows = step.in[1].shape[2] * step.in[1].shape[3];
+  const int32_t* const index = static_cast<const int32_t*>(step.in[1].data);
+  if (dtype == DType::F32) return pool::gather(static_cast<const float*>(step.in[0].data), index, static_cast<float*>(step.out[0].data), planes, pixels, windows, context);
+  return pool::gather(static_cast<const double*>(step.in[0].data), index, static_cast<double*>(step.out[0].data), planes, pixels, windows, context);
+}
+
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft

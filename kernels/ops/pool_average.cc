@@ -1,0 +1,79 @@
+// Average pooling: avgPool gives each window's mean, avgPoolGrad spreads each dy evenly over its window. attrs: kernel, stride, padding, dilation (height
+// and width each; dilation 1), and 1 where the padding counts in the mean. Both are separable: a row of windows is first a sum of rows of pixels.
+#include "pool_shape.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace pool {
+
+// 1 / (number of pixels that the mean is over); the padding counts as far as the padded image goes.
+static inline double share(const Problem& p, int64_t r, int64_t c, bool countPad) {
+  if (!countPad) return 1.0 / double((p.rows.end(r) - p.rows.first(r)) * (p.cols.end(c) - p.cols.first(c)));
+  const int64_t height = smaller(p.rows.kernel, p.rows.image + p.rows.pad - p.rows.begin(r)), width = smaller(p.cols.kernel, p.cols.image + p.cols.pad - p.cols.begin(c));
+  return 1.0 / double(height * width);
+}
+
+// to[i] += from[i]
+template <class T> static inline void addRow(T* to, const T* from, int64_t n) {
+  rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(to + i, rows::get(to + i, lanes) + rows::get(from + i, lanes), lanes); });
+}
+
+template <class T> static void average(const Problem& p, const T* x, T* y, bool countPad, T* line) {
+  const int64_t width = p.cols.image;
+  for (int64_t r = 0; r < p.rows.count; r++, y += p.cols.count) {
+    memset(line, 0, size_t(width) * sizeof(T));
+    for (int64_t k = p.rows.first(r); k < p.rows.end(r); k++) addRow(line, x + (p.rows.begin(r) + k) * width, width);
+    for (int64_t c = 0; c < p.cols.count; c++) {
+      const T* const window = line + p.cols.begin(c);
+      T sum = 0;
+      for (int64_t k = p.cols.first(c); k < p.cols.end(c); k++) sum += window[k];
+      y[c] = T(double(sum) * share(p, r, c, countPad));
+    }
+  }
+}
+
+template <class T> static void spread(const Problem& p, const T* dy, T* dx, bool countPad, T* line) {
+  const int64_t width = p.cols.image;
+  memset(dx, 0, size_t(p.pixels()) * sizeof(T));
+  for (int64_t r = 0; r < p.rows.count; r++, dy += p.cols.count) {
+    memset(line, 0, size_t(width) * sizeof(T));
+    for (int64_t c = 0; c < p.cols.count; c++) {
+      T* const window = line + p.cols.begin(c);
+      const T part = T(double(dy[c]) * share(p, r, c, countPad));
+      for (int64_t k = p.cols.first(c); k < p.cols.end(c); k++) window[k] += part;
+    }
+    for (int64_t k = p.rows.first(r); k < p.rows.end(r); k++) addRow(dx + (p.rows.begin(r) + k) * width, line, width);
+  }
+}
+
+template <class T> static int averageAll(const Problem& p, const Step& step, const Context& context, bool gradient) {
+  const T* const in = static_cast<const T*>(step.in[0].data);
+  T* const out = static_cast<T*>(step.out[0].data);
+  const bool countPad = step.attrs[8] != 0;
+  bool failed = false;
+  parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int worker) {
+    T* const line = static_cast<T*>(context.scratch(context.pool, worker, size_t(p.cols.image + 1) * sizeof(T)));
+    if (!line) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+    for (int64_t plane = from; plane < to; plane++) {
+      if (gradient) spread(p, in + plane * p.windows(), out + plane * p.pixels(), countPad, line);
+      else average(p, in + plane * p.pixels(), out + plane * p.windows(), countPad, line);
+    }
+  });
+  return failed ? rows::fail(context, "avgPool", "no memory for its working buffers") : 0;
+}
+
+static int runAverage(const Step& step, const Context& context, bool gradient) {
+  Problem p;
+  if (step.inCount != 1 || step.outCount != 1 || step.attrCount != 9 || !describe(p, step, gradient ? step.out[0] : step.in[0], gradient ? step.in[0] : step.out[0]) || step.out[0].dtype != step.in[0].dtype ||
+      !rows::packed(step.in[0]) || !rows::packed(step.out[0]) || p.rows.dilation != 1 || p.cols.dilation != 1)
+    return rows::fail(context, gradient ? "avgPoolGrad" : "avgPool", "the shapes, dtypes and attributes do not fit");
+  return step.in[0].dtype == DType::F32 ? averageAll<float>(p, step, context, gradient) : averageAll<double>(p, step, context, gradient);
+}
+
+}  // namespace pool
+
+static int runAvgPool(const Step& step, const Context& context) { return pool::runAverage(step, context, false); }
+static int runAvgPoolGrad(const Step& step, const Context& context) { return pool::runAverage(step, context, true); }
+
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft
