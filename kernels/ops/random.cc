@@ -1,7 +1,166 @@
-// Kernel "random"
+// Kernel "random": Philox 4x32-10 (Salmon et al., SC 2011), counter based, so that every element depends on its position and the key only.
+// Element 4 * block + i is word i of the block whose counter is (block, block >> 32, stream, stream >> 32); src/ops/random.ts is the reference.
+// in: key i32[4] (seed, stream); attrs: kind (0 uniform [0, 1), 1 normal, 2 raw bits); out: f32, f64 or (bits) i32.
 #include "../core/kernel.h"
+#include "../simd/math.h"
+
 namespace graft {
 namespace GRAFT_ISA_NS {
-static int runRandom(const Step& step, const Context& context) { (void)step; return !bind::say(context, "random: not there yet"); }
+namespace philox {
+
+constexpr int L = kLanes<int32_t>;
+constexpr int kBatch = 64;            // counter blocks computed together, one per lane
+constexpr int64_t kGrain = 2048;      // counter blocks per claim of a worker
+
+// High and low halves of the 64-bit products of unsigned lanes and a constant.
+static inline void multiply(VecU a, uint32_t constant, VecU* high, VecU* low) {
+#if defined(__AVX512F__)
+  const __m512i k = _mm512_set1_epi64(int64_t(uint64_t(constant))), x = __m512i(a);
+  const __m512i even = _mm512_mul_epu32(x, k), odd = _mm512_mul_epu32(_mm512_srli_epi64(x, 32), k);
+  *low = VecU(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
+  *high = VecU(_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd));
+#elif defined(__AVX2__)
+  const __m256i k = _mm256_set1_epi64x(int64_t(uint64_t(constant))), x = __m256i(a);
+  const __m256i even = _mm256_mul_epu32(x, k), odd = _mm256_mul_epu32(_mm256_srli_epi64(x, 32), k);
+  *low = VecU(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa));
+  *high = VecU(_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa));
+#else
+  for (int i = 0; i < L; i++) {
+    const uint64_t product = uint64_t(a[i]) * constant;
+    (*low)[i] = uint32_t(product);
+    (*high)[i] = uint32_t(product >> 32);
+  }
+#endif
 }
+
+struct Words { uint32_t word[4][kBatch]; };
+
+// The four words of kBatch consecutive blocks.
+static void fill(Words& out, int64_t block, const uint32_t* key) {
+  VecU lane{};
+  for (int i = 0; i < L; i++) lane[i] = uint32_t(i);
+  for (int at = 0; at < kBatch; at += L) {
+    const uint64_t first = uint64_t(block + at);
+    VecU c0 = lane + uint32_t(first), c1 = VecU{} + uint32_t(first >> 32), c2 = VecU{} + key[2], c3 = VecU{} + key[3];
+    c1 -= VecU(c0 < uint32_t(first));   // a lane that wrapped around carries (its mask is -1)
+    uint32_t k0 = key[0], k1 = key[1];
+    for (int round = 0; round < 10; round++) {
+      VecU h0, l0, h1, l1;
+      multiply(c0, 0xd2511f53u, &h0, &l0);
+      multiply(c2, 0xcd9e8d57u, &h1, &l1);
+      c0 = h1 ^ c1 ^ k0;
+      c2 = h0 ^ c3 ^ k1;
+      c1 = l1;
+      c3 = l0;
+      k0 += 0x9e3779b9u;   // golden ratio
+      k1 += 0xbb67ae85u;   // sqrt(3) - 1
+    }
+    store(out.word[0] + at, c0);
+    store(out.word[1] + at, c1);
+    store(out.word[2] + at, c2);
+    store(out.word[3] + at, c3);
+  }
 }
+
+static inline VecF unsignedToFloat(VecU a) {   // exact in the upper 16 and the lower 16 bits; one rounding in their sum
+  return toFloat(VecI(a >> 16)) * 65536.0f + toFloat(VecI(a & 0xffff));
+}
+
+// Box and Muller (1958): radius sqrt(-2 ln((a + 1) / 2^32)), angle 2 pi b / 2^32. Where a is large, ln(u) = log1p(-(1 - u)) with 1 - u from the
+// integer, and the angle is reduced to a quarter turn as an integer: so f32 loses nothing to cancellation.
+static inline void normal(VecU a, VecU b, VecF* x, VecF* y) {
+  const VecI upper = VecI(a) < 0;
+  const VecF below = unsignedToFloat(a) + 1, above = unsignedToFloat(~a);
+  const VecF ln = upper ? log1p(-(above * 0x1p-32f)) : log(below * 0x1p-32f);
+  const VecF radius = squareRoot(-2 * ln);
+  const VecU quarter = (b + 0x20000000u) >> 30;
+  const VecF angle = toFloat(VecI(b - (quarter << 30))) * 1.46291807926715968e-9f;   // 2 pi / 2^32
+  const VecF s = sinQuarter(angle), c = cosQuarter(angle);
+  const VecI odd = VecI(quarter & 1) != 0;
+  const VecF cosine = odd ? s : c, sine = odd ? c : s;
+  const VecI cosNegative = VecI((quarter + 1) & 2) != 0, sinNegative = VecI(quarter & 2) != 0;
+  *x = radius * (cosNegative ? -cosine : cosine);
+  *y = radius * (sinNegative ? -sine : sine);
+}
+
+enum Kind { Uniform, Normal, Bits };
+
+template <class T> static void interleave(T* out, int64_t n, const T (&rows)[4][kBatch]) {
+  const int64_t whole = n / 4;
+  for (int64_t i = 0; i < whole; i++)
+    for (int k = 0; k < 4; k++) out[4 * i + k] = rows[k][i];
+  for (int64_t k = 4 * whole; k < n; k++) out[k] = rows[k & 3][whole];
+}
+
+static void write(float* out, int64_t n, const Words& words, Kind kind) {
+  float values[4][kBatch];
+  for (int at = 0; at < kBatch; at += L) {
+    VecU w[4];
+    VecF v[4];
+    for (int k = 0; k < 4; k++) w[k] = load(words.word[k] + at);
+    if (kind == Normal) {
+      normal(w[0], w[1], &v[0], &v[1]);
+      normal(w[2], w[3], &v[2], &v[3]);
+    } else {
+      for (int k = 0; k < 4; k++) v[k] = toFloat(VecI(w[k] >> 8)) * 0x1p-24f;
+    }
+    for (int k = 0; k < 4; k++) store(values[k] + at, v[k]);
+  }
+  interleave(out, n, values);
+}
+static void write(double* out, int64_t n, const Words& words, Kind kind) {
+  double values[4][kBatch];
+  for (int i = 0; i < kBatch && i * 4 < n; i++)
+    for (int k = 0; k < 4; k += 2) {
+      const uint32_t a = words.word[k][i], b = words.word[k + 1][i];
+      if (kind != Normal) {
+        values[k][i] = double(a >> 8) * 0x1p-24;
+        values[k + 1][i] = double(b >> 8) * 0x1p-24;
+        continue;
+      }
+      const double radius = __builtin_sqrt(-2 * __builtin_log((double(a) + 1) / 4294967296.0)), angle = 2 * 3.14159265358979323846 * double(b) / 4294967296.0;
+      values[k][i] = radius * __builtin_cos(angle);
+      values[k + 1][i] = radius * __builtin_sin(angle);
+    }
+  interleave(out, n, values);
+}
+static void write(uint32_t* out, int64_t n, const Words& words, Kind) { interleave(out, n, words.word); }
+
+template <class T> static void run(void* out, int64_t n, const uint32_t* key, Kind kind, const Context& context) {
+  parallelFor(context, (n + 3) / 4, kGrain, [&](int64_t begin, int64_t end, int) {
+    Words words;
+    for (int64_t block = begin; block < end; block += kBatch) {
+      const int64_t last = (block + kBatch < end ? block + kBatch : end) * 4;
+      fill(words, block, key);
+      write(static_cast<T*>(out) + block * 4, (last < n ? last : n) - block * 4, words, kind);
+    }
+  });
+}
+
+}  // namespace philox
+
+static int runRandom(const Step& step, const Context& context) {
+  auto fail = [&](const char* why) {
+    if (context.errorLength) __builtin_snprintf(context.error, context.errorLength, "random: %s", why);
+    return 1;
+  };
+  if (step.inCount != 1 || step.outCount != 1 || step.attrCount != 1) return fail("expected a key, an output and a kind");
+  const View& key = step.in[0];
+  const View& out = step.out[0];
+  const double kind = step.attrs[0];
+  if (key.dtype != DType::I32 || key.buffer == -2 || key.rank != 1 || key.shape[0] != 4) return fail("the key must be i32 [4]");
+  if (!(kind == philox::Uniform || kind == philox::Normal || kind == philox::Bits)) return fail("unknown kind");
+  if (kind == philox::Bits ? out.dtype != DType::I32 : out.dtype != DType::F32 && out.dtype != DType::F64) return fail("the output's dtype does not fit the kind");
+  int64_t n = 1;
+  for (int d = out.rank - 1; d >= 0; n *= out.shape[d--])
+    if (out.shape[d] != 1 && out.stride[d] != n && out.shape[d] != 0 && n != 0) return fail("the output must be contiguous");
+  uint32_t words[4];
+  for (int i = 0; i < 4; i++) words[i] = uint32_t(static_cast<const int32_t*>(key.data)[i * key.stride[0]]);
+  if (out.dtype == DType::F64) philox::run<double>(out.data, n, words, philox::Kind(int(kind)), context);
+  else if (out.dtype == DType::F32) philox::run<float>(out.data, n, words, philox::Kind(int(kind)), context);
+  else philox::run<uint32_t>(out.data, n, words, philox::Bits, context);
+  return 0;
+}
+
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft

@@ -1,16 +1,33 @@
-// Transcendental functions on vectors.
+// Transcendental functions on vectors: those of float, those of double, and what is made of either.
 #pragma once
-#include "basic.h"
+#include "math32.h"
+#include "math64.h"
+
 namespace graft {
 namespace GRAFT_ISA_NS {
-#define X(n) static inline VecF n(VecF a) { return perLane(a, [](float x) { return __builtin_##n##f(x); }); } static inline VecD n(VecD a) { return perLane(a, [](double x) { return __builtin_##n(x); }); }
-X(exp) X(expm1) X(log) X(log1p) X(sin) X(cos) X(tan) X(asin) X(acos) X(atan) X(sinh) X(cosh) X(tanh) X(erf)
-#undef X
-template <class V> static inline V sigmoid(V a) { return 1 / (1 + exp(-a)); }
-template <class V> static inline V softplus(V a) { return maximum(a, V{}) + log1p(exp(-absolute(a))); }
-static inline VecF pow(VecF a, VecF b) { return perLane(a, b, [](float x, float y) { return __builtin_powf(x, y); }); }
-static inline VecD pow(VecD a, VecD b) { return perLane(a, b, [](double x, double y) { return __builtin_pow(x, y); }); }
-static inline VecF atan2(VecF a, VecF b) { return perLane(a, b, [](float x, float y) { return __builtin_atan2f(x, y); }); }
-static inline VecD atan2(VecD a, VecD b) { return perLane(a, b, [](double x, double y) { return __builtin_atan2(x, y); }); }
+
+// From e^-|x|, so that nothing overflows and small results keep their precision
+template <class V> static inline V sigmoid(V x) {
+  const V e = exp(-absolute(x));
+  return (x < 0 ? e : V{} + 1) / (1 + e);
 }
+template <class V> static inline V softplus(V x) { return maximum(x, V{}) + log1p(exp(-absolute(x))); }
+
+// e^(b ln a) of positive numbers, to f32 accuracy; ends far outside f32 are cut before they leave f64.
+static inline VecD powPositive(VecD a, VecD b) {
+  VecD t = b * log(a);
+  t = t > 200.0 ? broadcast(200.0) : t;
+  return exp(t < -200.0 ? broadcast(-200.0) : t);
 }
+static inline VecF pow(VecF a, VecF b) {
+  const VecF p = absolute(a), inf = broadcast(kInfinity), nan = broadcast(__builtin_nanf("")), one = broadcast(1.0f);
+  VecF y = joinHalves(powPositive(lowHalf(p), lowHalf(b)), powPositive(highHalf(p), highHalf(b)));
+  const VecI whole = truncate(b) == b, odd = whole & (floor(b * 0.5f) * 2 != b), negative = VecI(a) < 0;
+  y = negative & odd ? -y : y;
+  y = (a < 0) & (p < inf) & ~whole ? nan : y;
+  y = (p == 1) & (absolute(b) == inf) ? one : y;
+  return (b == 0) | (a == 1) ? one : a != a ? a : y;
+}
+
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft
