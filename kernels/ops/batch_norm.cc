@@ -128,7 +128,7 @@ template <class T> static int forward(const Step& step, const Context& context) 
   const T* bias = hasBias ? static_cast<const T*>(step.in[1 + hasWeight].data) : nullptr;
   T* y = static_cast<T*>(step.out[0].data);
   double* part = scratch<T>(context, e, 3);
-  if (!part) return rows::fail(context, "batchNorm", "no memory for the partial sums");
+  if (!part) return rows::fail(context, "batchNorm", "no working memory for the partial sums");
   partialSums(context, e, part,
       [&](int64_t c, int64_t first, int64_t last, double* to) { statsOfRun(x, e, c, first, last, to); },
       [&](int64_t begin, int64_t end, int64_t first, int64_t last, double* to) { statsOfColumns(x, e, begin, end, first, last, to); });
@@ -201,7 +201,7 @@ template <class T> static int backward(const Step& step, const Context& context)
   const T* w = step.attrs[1] != 0 ? static_cast<const T*>(step.in[4].data) : nullptr;
   T *dx = static_cast<T*>(step.out[0].data), *dw = static_cast<T*>(step.out[1].data), *db = static_cast<T*>(step.out[2].data);
   double* part = scratch<T>(context, e, 5);
-  if (!part) return rows::fail(context, "batchNormBackward", "no memory for the partial sums");
+  if (!part) return rows::fail(context, "batchNormBackward", "no working memory for the partial sums");
   T* means = scratchTable<T>(part, e);
   T *rs = means + e.width, *scales = rs + e.width, *meanDy = scales + e.width, *meanDyx = meanDy + e.width;
   const int64_t per = e.columns ? e.inner : 1;

@@ -93,7 +93,7 @@ template <class T> static int forward(const Step& step, const Context& context, 
   // Every task leaves its sums of losses and weights; they are added in order.
   const int64_t grain = rows::grain(call.classes), tasks = rows::ceilDiv(call.rowCount, grain);
   double* part = static_cast<double*>(context.scratch(context.pool, 0, size_t(rows::larger(tasks, 1)) * 2 * sizeof(double)));
-  if (!part) return rows::fail(context, nameOf(call), "no memory for the partial sums");
+  if (!part) return rows::fail(context, nameOf(call), "no working memory for the partial sums");
   parallelFor(context, call.rowCount, grain, [=, &call](int64_t begin, int64_t end, int) {
     double lossSum = 0, weightSum = 0;
     for (int64_t r = begin; r < end; r++) {
@@ -135,7 +135,15 @@ template <class T> static void rowGradient(const Call& call, const T* x, const T
   else rows::each<T>(n, [=](int64_t i, int lanes) {
     rows::put(dx + i, exp((rows::get(x + i, lanes) - top) - logSum) * scale - rows::get(w + i, lanes) * shift, lanes);
   });
-  dx[t] -= T(own);
+  // p_t - 1 cancels where p_t is near 1 (a network that has learnt its data). A row's entries sum to 0, so the label's is minus the sum of the others.
+  if (__builtin_fabs(double(dx[t])) < __builtin_fabs(own) * 0.5) {
+    dx[t] -= T(own);
+    return;
+  }
+  double others[1];
+  dx[t] = 0;
+  rows::sums<T, 1>(n, others, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(dx + i, lanes); });
+  dx[t] = T(-others[0]);
 }
 
 template <class T> static void backward(const Step& step, const Context& context, const Call& call) {

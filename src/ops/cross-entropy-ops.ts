@@ -1,9 +1,8 @@
 import { GraftError } from "../base/index.js";
 import { defineOp, record, showShape, sizeOf, type RefArray, type Shape, type Spec, type Tensor } from "../graph/index.js";
-import { cat } from "./join.js";
 import { expand, reshape } from "./movement.js";
 import { max, sum } from "./reduce.js";
-import { floatKernel, logSumOf, plainLogSoftmax } from "./rows.js";
+import { besides, floatKernel, logSumOf, plainLogSoftmax } from "./rows.js";
 import { add, cast, div, eq, exp, log, mul, ne, sub, where } from "./scalar.js";
 import { iota, ones, zeros, zerosLike } from "./source.js";
 
@@ -88,7 +87,7 @@ export const labelLossOp = defineOp<LabelLossAttrs>({
     const loss = attrs.reduction === "none" ? reshape(losses, target.shape) : attrs.reduction === "sum" ? sum(losses) : div(sum(losses), total);
     if (attrs.name === "nllLoss") return [loss, total, zeros([rows, 2], { dtype: x.dtype })];
     const top = max(x, { dim: 1, keepdim: true });
-    return [loss, total, cat([top, log(sum(exp(sub(x, top)), { dim: 1, keepdim: true }))], 1)];
+    return [loss, total, besides(top, log(sum(exp(sub(x, top)), { dim: 1, keepdim: true })))];
   },
   kernel: (inputs, attrs) => floatKernel(inputs, "crossEntropy", kernelAttrs(attrs)),
   flops: ([x]) => sizeOf(x.shape) * 15,
@@ -123,7 +122,7 @@ const labelLossBackwardOp = defineOp<LabelLossAttrs>({
     const k = where(counts, attrs.reduction === "none" ? reshape(scaled, [rows, 1]) : scaled, 0);
     const hit = where(isLabel, share, 0);
     if (attrs.name === "nllLoss") return mul(sub(zerosLike(x), hit), k);
-    const all = mul(exp(logProbs), add(share, mul(sum(weights), spread)));
+    const all = mul(exp(logProbs), add(share, weight ? mul(sum(weight), spread) : attrs.smoothing));
     return mul(sub(sub(all, hit), mul(weights, spread)), k);
   },
   kernel: (inputs, attrs) => floatKernel(inputs, "crossEntropyBackward", kernelAttrs(attrs)),

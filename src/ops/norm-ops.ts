@@ -1,7 +1,6 @@
 import { defineOp, recordMany, sizeOf, type RefArray, type Spec, type Tensor } from "../graph/index.js";
-import { cat } from "./join.js";
 import { mean, sum } from "./reduce.js";
-import { floatKernel } from "./rows.js";
+import { besides, floatKernel } from "./rows.js";
 import { add, mul, rsqrt, square, sub } from "./scalar.js";
 import { zerosLike } from "./source.js";
 
@@ -52,7 +51,7 @@ export const normOp = defineOp<NormAttrs>({
   composite: ([x, ...parameters], { weight, bias, ...attrs }) => {
     const { xhat, middle, r } = normalised(x, attrs);
     const scaled = weight ? mul(xhat, parameters[0]) : xhat;
-    return [bias ? add(scaled, parameters[weight ? 1 : 0]) : scaled, cat([middle, r], 1)];
+    return [bias ? add(scaled, parameters[weight ? 1 : 0]) : scaled, besides(middle, r)];
   },
   kernel: (inputs, { centred, eps, weight, bias }) => floatKernel(inputs, "norm", [Number(centred), eps, Number(weight), Number(bias)]),
   flops: ([x]) => sizeOf(x.shape) * 8,
