@@ -1,28 +1,12 @@
 // Max pooling: maxPool gives each window's largest pixel and its position in the plane; maxPoolGrad adds each dy at its position (it may be followed by a
 // program); maxPoolGather reads the pixels at given positions. attrs of the first two: kernel, stride, padding, dilation (height and width each).
 #include "conv_output.h"
+#include "conv_planes.h"
 #include "pool_shape.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
 namespace pool {
-
-// The first of equals wins; NaN is larger than everything.
-template <class T> static inline void largest(const Problem& p, const T* x, int64_t r, int64_t c, T* y, int32_t* index) {
-  const int64_t h0 = p.rows.begin(r), w0 = p.cols.begin(c), width = p.cols.image;
-  const int64_t kh0 = p.rows.first(r), kh1 = p.rows.end(r), kw0 = p.cols.first(c), kw1 = p.cols.end(c);
-  T best = -T(__builtin_inf());
-  int64_t where = kh0 < kh1 && kw0 < kw1 ? (h0 + kh0 * p.rows.dilation) * width + w0 + kw0 * p.cols.dilation : 0;
-  for (int64_t kh = kh0; kh < kh1; kh++) {
-    const int64_t row = (h0 + kh * p.rows.dilation) * width + w0;
-    for (int64_t kw = kw0; kw < kw1; kw++) {
-      const T value = x[row + kw * p.cols.dilation];
-      if (value > best || value != value) best = value, where = row + kw * p.cols.dilation;
-    }
-  }
-  *y = best;
-  *index = int32_t(where);
-}
 
 template <class T> static inline Lane<T> countUp() {
   Lane<T> lane;
@@ -30,43 +14,119 @@ template <class T> static inline Lane<T> countUp() {
   return lane;
 }
 
-// One row of 2 x 2 windows, a vector of windows at a time; returns how many were done.
-template <class T> static int64_t largestOfFour(const T* top, int64_t width, int64_t count, int64_t position, T* y, int32_t* index) {
-  constexpr int L = kLanes<T>;
-  const Lane<T> lane = countUp<T>() * 2;
-  int64_t c = 0;
-  for (; c + L <= count; c += L) {
-    const T* const a = top + 2 * c;
-    const Vec<T> a0 = load(a), a1 = load(a + L), b0 = load(a + width), b1 = load(a + width + L);
-    Lane<T> where = lane + Whole<T>(position + 2 * c);
-    Vec<T> best = evens(a0, a1);
-    const auto consider = [&](Vec<T> value, int64_t step) {
-      const auto take = (value > best) | (value != value);
-      best = take ? value : best;
-      where = take ? lane + Whole<T>(position + 2 * c + step) : where;
-    };
-    consider(odds(a0, a1), 1);
-    consider(evens(b0, b1), width);
-    consider(odds(b0, b1), width + 1);
-    store(y + c, best);
-    const VecN<int32_t, L> narrow = convert<VecN<int32_t, L>>(where);
-    memcpy(index + c, &narrow, sizeof narrow);
-  }
-  return c;
+// value at position `at` against the best so far. The first of equals wins; NaN is larger than everything.
+template <class T> static inline void consider(Vec<T> value, Lane<T> at, Vec<T>& best, Lane<T>& where) {
+  const auto take = (value > best) | (value != value);
+  best = take ? value : best;
+  where = take ? at : where;
 }
 
-template <class T> static void maxPool(const Problem& p, const T* x, T* y, int32_t* index, const Context& context) {
+// One row of 2 x 2 windows side by side.
+template <class T> static void largestOfFour(const T* top, int64_t width, int64_t count, int64_t position, T* y, int32_t* index) {
+  constexpr int L = kLanes<T>;
+  const Lane<T> lane = countUp<T>() * 2;
+  const auto step = [&](int64_t c, Vec<T> a0, Vec<T> a1, Vec<T> b0, Vec<T> b1, Vec<T>& best) {
+    Lane<T> where = lane + Whole<T>(position + 2 * c);
+    const Lane<T> first = where;
+    best = evens(a0, a1);
+    consider<T>(odds(a0, a1), first + 1, best, where);
+    consider<T>(evens(b0, b1), first + Whole<T>(width), best, where);
+    consider<T>(odds(b0, b1), first + Whole<T>(width + 1), best, where);
+    return convert<VecN<int32_t, L>>(where);
+  };
+  Vec<T> best;
+  if (count < L) {
+    const int low = int(smaller(2 * count, L)), high = int(2 * count) - low;
+    const VecN<int32_t, L> where = step(0, loadPartial(top, low), loadPartial(top + low, high), loadPartial(top + width, low), loadPartial(top + width + low, high), best);
+    storePartial(y, best, int(count));
+    memcpy(index, &where, size_t(count) * 4);
+    return;
+  }
+  for (int64_t next = 0; next < count; next += L) {
+    const int64_t c = smaller(next, count - L);   // the last vector overlaps the one before it
+    const T* const a = top + 2 * c;
+    const VecN<int32_t, L> where = step(c, load(a), load(a + L), load(a + width), load(a + width + L), best);
+    store(y + c, best);
+    memcpy(index + c, &where, sizeof where);
+  }
+}
+
+// Any windows: each row of pixels is copied into a line that is padded with -inf and split by column modulo the stride, so that the pixels under one tap
+// of neighbouring windows are neighbours. A line holds `length` pixels of each remainder.
+template <class T> struct Lines {
+  int64_t length, count;
+  T *line, *best;
+  Whole<T>* where;
+  int32_t* first;   // the first column of each window that exists
+
+  explicit Lines(const Windows& w) : length(w.count + (w.kernel - 1) * w.dilation / w.stride + 1 + kLanes<T>), count(conv::roundUp(w.count, kLanes<T>)) {}
+  int64_t remainders(const Windows& w) const { return smaller(w.stride, (w.kernel - 1) * w.dilation + 1); }
+  int64_t bytes(const Windows& w) const { return (length * remainders(w) + count) * int64_t(sizeof(T)) + count * int64_t(sizeof(Whole<T>)) + count * 4; }
+  void place(const Windows& w, void* memory) {
+    line = static_cast<T*>(memory), best = line + length * remainders(w);
+    where = reinterpret_cast<Whole<T>*>(best + count), first = reinterpret_cast<int32_t*>(where + count);
+    for (int64_t c = 0; c < count; c++) first[c] = c < w.count && w.first(c) < w.end(c) ? int32_t(w.begin(c) + w.first(c) * w.dilation) : 0;
+  }
+  void fill(const Windows& w, const T* row) {
+    for (int64_t f = 0; f < remainders(w); f++) {
+      T* const to = line + f * length;
+      const int64_t from = conv::ceilDiv(w.pad - f, w.stride), begin = larger(0, from), end = larger(begin, smaller(length, conv::ceilDiv(w.image + w.pad - f, w.stride)));
+      for (int64_t j = 0; j < smaller(begin, length); j++) to[j] = -T(__builtin_inf());
+      conv::copyRow(to + begin, row + begin * w.stride + f - w.pad, end - begin, w.stride);
+      for (int64_t j = end; j < length; j++) to[j] = -T(__builtin_inf());
+    }
+  }
+};
+
+template <class T> static void largestOfRow(const Problem& p, const T* image, int64_t r, Lines<T>& lines, T* y, int32_t* index) {
+  constexpr int L = kLanes<T>;
+  const Windows& w = p.cols;
+  const int64_t kh0 = p.rows.first(r), kh1 = p.rows.end(r);
+  const Lane<T> lane = countUp<T>() * Whole<T>(w.stride);
+  for (int64_t c = 0; c < lines.count; c++) {
+    lines.best[c] = -T(__builtin_inf());
+    lines.where[c] = kh0 < kh1 ? (p.rows.begin(r) + kh0 * p.rows.dilation) * w.image + lines.first[c] : 0;
+  }
+  for (int64_t kh = kh0; kh < kh1; kh++) {
+    const int64_t h = p.rows.begin(r) + kh * p.rows.dilation;
+    lines.fill(w, image + h * w.image);
+    for (int64_t kw = 0; kw < w.kernel; kw++) {
+      const T* const pixel = lines.line + kw * w.dilation % w.stride * lines.length + kw * w.dilation / w.stride;
+      const int64_t position = h * w.image - w.pad + kw * w.dilation;
+      for (int64_t c = 0; c < w.count; c += L) {
+        Vec<T> best = load(lines.best + c);
+        Lane<T> where;
+        memcpy(&where, lines.where + c, sizeof where);
+        consider<T>(load(pixel + c), lane + Whole<T>(position + c * w.stride), best, where);
+        store(lines.best + c, best);
+        memcpy(lines.where + c, &where, sizeof where);
+      }
+    }
+  }
+  memcpy(y, lines.best, size_t(w.count) * sizeof(T));
+  for (int64_t c = 0; c < w.count; c++) index[c] = int32_t(lines.where[c]);
+}
+
+template <class T> static int maxPool(const Problem& p, const T* x, T* y, int32_t* index, const Context& context) {
   const bool halving = isHalving(p.rows) && isHalving(p.cols);
-  parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int) {
+  bool failed = false;
+  parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int worker) {
+    Lines<T> lines(p.cols);
+    if (!halving) {
+      void* const memory = context.scratch(context.pool, worker, size_t(lines.bytes(p.cols)));
+      if (!memory) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+      lines.place(p.cols, memory);
+    }
     for (int64_t plane = from; plane < to; plane++) {
       const T* const image = x + plane * p.pixels();
       for (int64_t r = 0; r < p.rows.count; r++) {
         const int64_t at = plane * p.windows() + r * p.cols.count;
-        int64_t c = halving ? largestOfFour(image + 2 * r * p.cols.image, p.cols.image, p.cols.count, 2 * r * p.cols.image, y + at, index + at) : 0;
-        for (; c < p.cols.count; c++) largest(p, image, r, c, y + at + c, index + at + c);
+        if (halving) largestOfFour(image + 2 * r * p.cols.image, p.cols.image, p.cols.count, 2 * r * p.cols.image, y + at, index + at);
+        else largestOfRow(p, image, r, lines, y + at, index + at);
       }
     }
   });
+  return failed ? rows::fail(context, "maxPool", "no memory for its working buffers") : 0;
 }
 
 // One plane of dx. False where a position lies outside of it.
@@ -162,9 +222,8 @@ static int runMaxPool(const Step& step, const Context& context) {
       !pool::isImage(step.out[0], step.in[0].dtype) || !pool::isImage(step.out[1], DType::I32) || !pool::sameShape(step.out[0], step.out[1]) || (p.pixels() == 0 && p.windows() > 0))
     return rows::fail(context, "maxPool", "the shapes, dtypes and attributes do not fit");
   int32_t* const index = static_cast<int32_t*>(step.out[1].data);
-  if (step.in[0].dtype == DType::F32) pool::maxPool(p, static_cast<const float*>(step.in[0].data), static_cast<float*>(step.out[0].data), index, context);
-  else pool::maxPool(p, static_cast<const double*>(step.in[0].data), static_cast<double*>(step.out[0].data), index, context);
-  return 0;
+  if (step.in[0].dtype == DType::F32) return pool::maxPool(p, static_cast<const float*>(step.in[0].data), static_cast<float*>(step.out[0].data), index, context);
+  return pool::maxPool(p, static_cast<const double*>(step.in[0].data), static_cast<double*>(step.out[0].data), index, context);
 }
 
 static int runMaxPoolGrad(const Step& step, const Context& context) {

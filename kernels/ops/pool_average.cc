@@ -6,12 +6,23 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace pool {
 
-// 1 / (number of pixels that the mean is over); the padding counts as far as the padded image goes.
-static inline double share(const Problem& p, int64_t r, int64_t c, bool countPad) {
-  if (!countPad) return 1.0 / double((p.rows.end(r) - p.rows.first(r)) * (p.cols.end(c) - p.cols.first(c)));
-  const int64_t height = smaller(p.rows.kernel, p.rows.image + p.rows.pad - p.rows.begin(r)), width = smaller(p.cols.kernel, p.cols.image + p.cols.pad - p.cols.begin(c));
-  return 1.0 / double(height * width);
-}
+// 1 / (number of pixels that a window's mean is over); the padding counts as far as the padded image goes.
+class Share {
+ public:
+  Share(const Problem& p, bool countPad) : p_(p), countPad_(countPad) {}
+  double of(int64_t r, int64_t c) {
+    const int64_t n = extent(p_.rows, r) * extent(p_.cols, c);
+    if (n != last_) last_ = n, share_ = 1.0 / double(n);   // seldom: all windows but those at the edges are alike
+    return share_;
+  }
+
+ private:
+  int64_t extent(const Windows& w, int64_t o) const { return countPad_ ? smaller(w.kernel, w.image + w.pad - w.begin(o)) : w.end(o) - w.first(o); }
+  const Problem& p_;
+  const bool countPad_;
+  int64_t last_ = 0;
+  double share_ = 0;
+};
 
 // to[i] += from[i]
 template <class T> static inline void addRow(T* to, const T* from, int64_t n) {
@@ -20,6 +31,7 @@ template <class T> static inline void addRow(T* to, const T* from, int64_t n) {
 
 template <class T> static void average(const Problem& p, const T* x, T* y, bool countPad, T* line) {
   const int64_t width = p.cols.image;
+  Share share(p, countPad);
   for (int64_t r = 0; r < p.rows.count; r++, y += p.cols.count) {
     memset(line, 0, size_t(width) * sizeof(T));
     for (int64_t k = p.rows.first(r); k < p.rows.end(r); k++) addRow(line, x + (p.rows.begin(r) + k) * width, width);
@@ -27,19 +39,20 @@ template <class T> static void average(const Problem& p, const T* x, T* y, bool 
       const T* const window = line + p.cols.begin(c);
       T sum = 0;
       for (int64_t k = p.cols.first(c); k < p.cols.end(c); k++) sum += window[k];
-      y[c] = T(double(sum) * share(p, r, c, countPad));
+      y[c] = T(double(sum) * share.of(r, c));
     }
   }
 }
 
 template <class T> static void spread(const Problem& p, const T* dy, T* dx, bool countPad, T* line) {
   const int64_t width = p.cols.image;
+  Share share(p, countPad);
   memset(dx, 0, size_t(p.pixels()) * sizeof(T));
   for (int64_t r = 0; r < p.rows.count; r++, dy += p.cols.count) {
     memset(line, 0, size_t(width) * sizeof(T));
     for (int64_t c = 0; c < p.cols.count; c++) {
       T* const window = line + p.cols.begin(c);
-      const T part = T(double(dy[c]) * share(p, r, c, countPad));
+      const T part = T(double(dy[c]) * share.of(r, c));
       for (int64_t k = p.cols.first(c); k < p.cols.end(c); k++) window[k] += part;
     }
     for (int64_t k = p.rows.first(r); k < p.rows.end(r); k++) addRow(dx + (p.rows.begin(r) + k) * width, line, width);
