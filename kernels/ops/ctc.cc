@@ -188,7 +188,7 @@ static int start(const char* name, const Step& step, const Context& context, boo
   if (!fits || (x.dtype != DType::F32 && x.dtype != DType::F64)) return fail(context, name, "inputs and output do not fit");
   if (!check(step, context, s)) return 1;
   const bool done = x.dtype == DType::F32 ? run<float>(step, context, s, wantsGradient) : run<double>(step, context, s, wantsGradient);
-  return done ? 0 : fail(context, name, "no memory for the paths of a sequence");
+  return done ? 0 : fail(context, name, "no working memory for the paths of a sequence");
 }
 
 }  // namespace ctc

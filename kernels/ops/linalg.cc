@@ -157,11 +157,11 @@ static int64_t one(Kind kind, const Step& step, const Context& context, int64_t 
   const Factors factors = factor(context, a, n, from, columns);
   if (kind == Kind::Cofactor) { cofactors(a, n, factors, from, columns, x, out + z * n * n); return -1; }
   if (kind == Kind::Det || kind == Kind::Slogdet) {
-    double product = factors.sign, sign = factors.sign, log = 0;
+    double product = factors.sign, sign = factors.singular < 0 ? factors.sign : 0, log = 0;
     for (int64_t k = 0; k < n; k++) {
       const double d = a[k * n + k];
       product *= d;
-      sign = d == 0 ? 0 : d < 0 ? -sign : sign;
+      sign = d < 0 && sign != 0 ? -sign : sign;
       log += __builtin_log(magnitude(d));
     }
     out[z] = T(kind == Kind::Det ? product : sign);
@@ -216,7 +216,7 @@ static int start(const char* name, Kind kind, const Step& step, const Context& c
       for (int64_t z = begin; z < end; z++) run(z, memory);
     });
   }
-  if (memoryShort) return fail(context, name, "no memory for a matrix");
+  if (memoryShort) return fail(context, name, "no working memory for a matrix");
   if (failed == kFine) return 0;
   const long long z = (long long)(failed >> kColumnBits), column = (long long)(failed & ((int64_t(1) << kColumnBits) - 1));
   if (kind == Kind::Cholesky)

@@ -140,7 +140,7 @@ static int start(const char* name, const Step& step, const Context& context, boo
     done = run(context, linesOf(x, int(dim)), descending != 0, kept, static_cast<const T*>(x.data), static_cast<T*>(step.out[0].data), static_cast<int32_t*>(step.out[1].data));
   });
   if (!known) return fail(context, name, "only f32, f64 and i32 are supported");
-  return done ? 0 : fail(context, name, "no memory for the elements of a line");
+  return done ? 0 : fail(context, name, "no working memory for the elements of a line");
 }
 
 }  // namespace sorting

@@ -138,10 +138,10 @@ const slogdetOp = defineOp({
   evaluate: ([a], _, [sign, log]) =>
     eachMatrix(a, (matrix, z, n) => {
       const factors = factor(matrix, n);
-      sign.data[z] = factors.sign;
+      sign.data[z] = factors.singular < 0 ? factors.sign : 0;
       log.data[z] = 0;
       for (let k = 0; k < n; k++) {
-        sign.data[z] *= Math.sign(factors.lu[k * n + k]);
+        if (factors.lu[k * n + k] < 0 && sign.data[z] !== 0) sign.data[z] = -sign.data[z];
         log.data[z] += Math.log(Math.abs(factors.lu[k * n + k]));
       }
     }),
