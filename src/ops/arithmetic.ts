@@ -1,7 +1,7 @@
 import { checkNumber, checkOptions } from "../base/index.js";
 import { isFloat, Tensor, type DType } from "../graph/index.js";
 import { asTensor, operands, toFloat, type Operand } from "./operand.js";
-import { abs, add, cast, div, eq, erf, exp, floorDivide, isnan, log, log1p, lt, maximum, mul, neg, sin, sqrt, square, sub, trunc, where } from "./scalar.js";
+import { abs, add, cast, div, eq, erf, exp, floorDivide, isnan, le, log, log1p, logicalAnd, logicalOr, lt, maximum, mul, neg, sin, sqrt, square, sub, trunc, where } from "./scalar.js";
 
 /**
  * 1 - erf(x). Accurate in absolute terms: where the result is below about 1e-7 (f32) or 1e-16 (f64) it is 0.
@@ -66,8 +66,8 @@ export function fmod(a: Operand, b: Operand): Tensor {
  */
 export function xlogy(x: Operand, y: Operand): Tensor {
   const [a, b] = operands("xlogy", x, y).map(toFloat);
-  const skip = eq(a, 0);
-  return where(skip, where(isnan(b), b, 0), mul(a, log(where(skip, 1, b))));
+  const skip = logicalAnd(eq(a, 0), logicalOr(le(b, 0), eq(b, Infinity))); // 0 * ln(y) would be NaN; elsewhere d/dx = ln(y) also at x = 0
+  return where(skip, 0, mul(a, log(where(skip, 1, b))));
 }
 
 /** 1 where x is neither infinite nor NaN. */
