@@ -1,6 +1,6 @@
 import { checkOptions, GraftError } from "../base/index.js";
 import { showShape, type Tensor } from "../graph/index.js";
-import { cast, F, iota, mul, ne, randn } from "../ops/index.js";
+import { F, iota, ne, randn, where } from "../ops/index.js";
 import { checkSize } from "./fresh.js";
 import { Module } from "./module.js";
 import { Parameter } from "./parameter.js";
@@ -35,7 +35,7 @@ export class Embedding extends Module {
     }
     this.paddingIdx = index !== undefined && index < 0 ? index + numEmbeddings : index;
     const values = randn(shape);
-    this.weight = new Parameter(this.paddingIdx === undefined ? values : mul(values, cast(ne(iota([numEmbeddings, 1], 0), this.paddingIdx), "f32")));
+    this.weight = new Parameter(this.paddingIdx === undefined ? values : where(ne(iota([numEmbeddings, 1], 0), this.paddingIdx), values, 0));
   }
 
   /** A layer over an existing table [count, size]; frozen unless `freeze` is false. */
