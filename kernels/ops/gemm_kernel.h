@@ -121,9 +121,9 @@ template <class T> static constexpr BlockTable<T, MakeTaps, TapsFn<T>> kTapsBloc
 
 // `units` cut into pieces of at most `most`, as evenly as can be: piece i is [begin(i), begin(i + 1)). The longer pieces come first.
 struct Cut {
-  int64_t units, pieces;
-  Cut(int64_t units_, int64_t most) : units(units_), pieces((units_ + most - 1) / most) {}
-  int64_t begin(int64_t i) const { return units / pieces * i + (i < units % pieces ? i : units % pieces); }
+  int64_t units, pieces, size, longer;
+  Cut(int64_t units_, int64_t most) : units(units_), pieces((units_ + most - 1) / most), size(pieces ? units / pieces : 0), longer(units - size * pieces) {}
+  int64_t begin(int64_t i) const { return size * i + (i < longer ? i : longer); }
 };
 
 }  // namespace gemm

@@ -39,82 +39,103 @@ struct Operand {
   int64_t row, step;
 };
 
-// 4 x 4 floats or 2 x 2 doubles in 16-byte vectors, which every target has.
+// Vectors of 16 bytes, which every target has, and of 32, which compilers split where they must.
 typedef float Quad __attribute__((vector_size(16)));
 typedef double Pair __attribute__((vector_size(16)));
+typedef float Eight __attribute__((vector_size(32)));
 #if defined(__clang__)
-#define GRAFT_SHUFFLE4(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
-#define GRAFT_SHUFFLE2(a, b, i, j) __builtin_shufflevector(a, b, i, j)
+#define GRAFT_SHUFFLE(index, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
 typedef int32_t QuadIndex __attribute__((vector_size(16)));
 typedef int64_t PairIndex __attribute__((vector_size(16)));
-#define GRAFT_SHUFFLE4(a, b, i, j, k, l) __builtin_shuffle(a, b, QuadIndex{i, j, k, l})
-#define GRAFT_SHUFFLE2(a, b, i, j) __builtin_shuffle(a, b, PairIndex{i, j})
+typedef int32_t EightIndex __attribute__((vector_size(32)));
+#define GRAFT_SHUFFLE(index, a, b, ...) __builtin_shuffle(a, b, index{__VA_ARGS__})
 #endif
 
 template <class V, class T> static GRAFT_FORCE_INLINE V loadAs(const T* p) { V v; memcpy(&v, p, sizeof v); return v; }
 template <class V, class T> static GRAFT_FORCE_INLINE void storeAs(T* p, V v) { memcpy(p, &v, sizeof v); }
 
+// 4 x 4 floats or 2 x 2 doubles.
 static GRAFT_FORCE_INLINE void transposeSquare(float* dst, int64_t width, const float* src, int64_t row) {
   Quad a = loadAs<Quad>(src), b = loadAs<Quad>(src + row), c = loadAs<Quad>(src + 2 * row), d = loadAs<Quad>(src + 3 * row);
-  Quad ab = GRAFT_SHUFFLE4(a, b, 0, 4, 1, 5), cd = GRAFT_SHUFFLE4(c, d, 0, 4, 1, 5);
-  Quad AB = GRAFT_SHUFFLE4(a, b, 2, 6, 3, 7), CD = GRAFT_SHUFFLE4(c, d, 2, 6, 3, 7);
-  storeAs(dst, GRAFT_SHUFFLE4(ab, cd, 0, 1, 4, 5));
-  storeAs(dst + width, GRAFT_SHUFFLE4(ab, cd, 2, 3, 6, 7));
-  storeAs(dst + 2 * width, GRAFT_SHUFFLE4(AB, CD, 0, 1, 4, 5));
-  storeAs(dst + 3 * width, GRAFT_SHUFFLE4(AB, CD, 2, 3, 6, 7));
+  Quad ab = GRAFT_SHUFFLE(QuadIndex, a, b, 0, 4, 1, 5), cd = GRAFT_SHUFFLE(QuadIndex, c, d, 0, 4, 1, 5);
+  Quad AB = GRAFT_SHUFFLE(QuadIndex, a, b, 2, 6, 3, 7), CD = GRAFT_SHUFFLE(QuadIndex, c, d, 2, 6, 3, 7);
+  storeAs(dst, GRAFT_SHUFFLE(QuadIndex, ab, cd, 0, 1, 4, 5));
+  storeAs(dst + width, GRAFT_SHUFFLE(QuadIndex, ab, cd, 2, 3, 6, 7));
+  storeAs(dst + 2 * width, GRAFT_SHUFFLE(QuadIndex, AB, CD, 0, 1, 4, 5));
+  storeAs(dst + 3 * width, GRAFT_SHUFFLE(QuadIndex, AB, CD, 2, 3, 6, 7));
 }
 static GRAFT_FORCE_INLINE void transposeSquare(double* dst, int64_t width, const double* src, int64_t row) {
   Pair a = loadAs<Pair>(src), b = loadAs<Pair>(src + row);
-  storeAs(dst, GRAFT_SHUFFLE2(a, b, 0, 2));
-  storeAs(dst + width, GRAFT_SHUFFLE2(a, b, 1, 3));
+  storeAs(dst, GRAFT_SHUFFLE(PairIndex, a, b, 0, 2));
+  storeAs(dst + width, GRAFT_SHUFFLE(PairIndex, a, b, 1, 3));
 }
 
-// Two rows of 16 bytes into pairs.
-static GRAFT_FORCE_INLINE void transposePair(float* dst, int64_t width, const float* src, int64_t row) {
-  Quad a = loadAs<Quad>(src), b = loadAs<Quad>(src + row);
-  Pair low = bitcast<Pair>(GRAFT_SHUFFLE4(a, b, 0, 4, 1, 5)), high = bitcast<Pair>(GRAFT_SHUFFLE4(a, b, 2, 6, 3, 7));
-  storeAs(dst, low[0]), storeAs(dst + width, low[1]), storeAs(dst + 2 * width, high[0]), storeAs(dst + 3 * width, high[1]);
+// Up to 8 rows (`last` is the last one) of 4 floats: rows 0-3 in the lower halves and 4-7 in the upper halves, two 4 x 4 transposes at once.
+// Writes 8 floats per step.
+static GRAFT_FORCE_INLINE void transposeEight(float* dst, int64_t width, const float* src, int64_t row, int last) {
+  const auto rows = [&](int i) {
+    const Quad low = loadAs<Quad>(src + i * row), high = loadAs<Quad>(src + (i + 4 < last ? i + 4 : last) * row);
+#if defined(__AVX__)
+    return Eight(_mm256_insertf128_ps(_mm256_castps128_ps256(__m128(low)), __m128(high), 1));
+#else
+    return Eight{low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]};
+#endif
+  };
+  const Eight a = rows(0), b = rows(1), c = rows(2), d = rows(3);
+  const Eight ab = GRAFT_SHUFFLE(EightIndex, a, b, 0, 8, 1, 9, 4, 12, 5, 13), cd = GRAFT_SHUFFLE(EightIndex, c, d, 0, 8, 1, 9, 4, 12, 5, 13);
+  const Eight AB = GRAFT_SHUFFLE(EightIndex, a, b, 2, 10, 3, 11, 6, 14, 7, 15), CD = GRAFT_SHUFFLE(EightIndex, c, d, 2, 10, 3, 11, 6, 14, 7, 15);
+  storeAs(dst, GRAFT_SHUFFLE(EightIndex, ab, cd, 0, 1, 8, 9, 4, 5, 12, 13));
+  storeAs(dst + width, GRAFT_SHUFFLE(EightIndex, ab, cd, 2, 3, 10, 11, 6, 7, 14, 15));
+  storeAs(dst + 2 * width, GRAFT_SHUFFLE(EightIndex, AB, CD, 0, 1, 8, 9, 4, 5, 12, 13));
+  storeAs(dst + 3 * width, GRAFT_SHUFFLE(EightIndex, AB, CD, 2, 3, 10, 11, 6, 7, 14, 15));
 }
 
-// n elements, in 16-byte moves of which the last may overlap the one before.
-template <class T> static GRAFT_FORCE_INLINE void copyRun(T* dst, const T* src, int n) {
+// dst[k * width + r] = src[r * row + k] for r < rows: the rows lie along the inner index.
+template <class T> static void packAlong(T* dst, int width, const T* src, int64_t row, int rows, int64_t K) {
   constexpr int side = 16 / sizeof(T);
-  if (n < side) {
-    for (int i = 0; i < n; i++) dst[i] = src[i];
-    return;
+  const auto finish = [&](int from, int to, int64_t k) {
+    for (; k < K; k++)
+      for (int r = from; r < to; r++) dst[k * width + r] = src[r * row + k];
+  };
+  int done = 0;
+  if constexpr (sizeof(T) == 4) {
+    // Of 5 to 7 rows the surplus is overwritten by the next step, so it stops before the last ones.
+    for (; rows - done > 4 && (done == 0 || done + 8 <= width); done += 8) {
+      const int n = rows - done < 8 ? rows - done : 8;
+      const int64_t end = n == 8 ? K - 3 : K - 4;
+      int64_t k = 0;
+      if (n == 8) for (; k < end; k += 4) transposeEight(dst + k * width + done, width, src + done * row + k, row, 7);
+      else for (; k < end; k += 4) transposeEight(dst + k * width + done, width, src + done * row + k, row, n - 1);
+      finish(done, done + n, k);
+    }
   }
-  for (int i = 0; i + side < n; i += side) storeAs(dst + i, loadAs<Quad>(src + i));
-  storeAs(dst + n - side, loadAs<Quad>(src + n - side));
+  for (; done + side <= rows; done += side) {
+    int64_t k = 0;
+    for (; k + side <= K; k += side) transposeSquare(dst + k * width + done, width, src + done * row + k, row);
+    finish(done, done + side, k);
+  }
+  if (done < rows) finish(done, rows, 0);
+}
+
+// W elements per step from memory where the rows lie side by side; W = 0: `rows` elements.
+template <int W, class T> static GRAFT_FORCE_INLINE void copySteps(T* dst, int width, const T* src, int64_t step, int rows, int64_t K) {
+  for (int64_t k = 0; k < K; k++, dst += width, src += step) {
+    if constexpr (W > 0) memcpy(dst, src, W * sizeof(T));
+    else for (int r = 0; r < rows; r++) dst[r] = src[r];
+  }
 }
 
 // One panel: dst[k * width + r] = src[r * row + k * step] for r < rows, zero for rows <= r < width.
 template <class T> static void packPanel(T* dst, int width, const T* src, int64_t row, int64_t step, int rows, int64_t K) {
-  constexpr int side = 16 / sizeof(T);
-  int done = 0;                                        // rows packed so far
   if (row == 1) {
-    for (int64_t k = 0; k < K; k++) copyRun(dst + k * width, src + k * step, rows);
-    done = rows;
+    copySteps<0>(dst, width, src, step, rows, K);
   } else if (step == 1) {
-    for (; done + side <= rows; done += side) {
-      const T* from = src + done * row;
-      int64_t k = 0;
-      for (; k + side <= K; k += side) transposeSquare(dst + k * width + done, width, from + k, row);
-      for (; k < K; k++)
-        for (int r = 0; r < side; r++) dst[k * width + done + r] = from[r * row + k];
-    }
-    if constexpr (side == 4) {
-      if (done + 2 <= rows) {
-        const T* from = src + done * row;
-        int64_t k = 0;
-        for (; k + 4 <= K; k += 4) transposePair(dst + k * width + done, width, from + k, row);
-        for (; k < K; k++) dst[k * width + done] = from[k], dst[k * width + done + 1] = from[row + k];
-        done += 2;
-      }
-    }
+    packAlong(dst, width, src, row, rows, K);
+  } else {
+    for (int r = 0; r < rows; r++)
+      for (int64_t k = 0; k < K; k++) dst[k * width + r] = src[r * row + k * step];
   }
-  for (int r = done; r < rows; r++)
-    for (int64_t k = 0; k < K; k++) dst[k * width + r] = src[r * row + k * step];
   if (rows < width)
     for (int64_t k = 0; k < K; k++)
       for (int r = rows; r < width; r++) dst[k * width + r] = 0;
@@ -149,23 +170,23 @@ template <class T> static void packRows(T* dst, int width, const Operand& x, int
   packPanel(dst, width, static_cast<const T*>(x.data) + at, x.row, x.step, rows, K);
 }
 
-// Rows that lie side by side in memory are packed step by step over all panels, so that memory is read in long runs.
-template <class T> static bool packAcross(T* dst, int64_t stride, int64_t at, const Operand& x, int64_t row0, int64_t rows, int64_t unit, const Cut& panels, int64_t k0, int64_t K) {
+// All panels of rows that lie side by side in memory, a few steps at a time, so that memory is read in long runs. Full: the width of a full panel;
+// the panels have this width or one unit less, unless there is only a short one.
+template <int Full, int Unit, class T>
+static bool packAcross(T* dst, int64_t stride, int64_t at, const Operand& x, int64_t row0, int64_t rows, const Cut& panels, int64_t k0, int64_t K) {
+  constexpr int64_t few = 8;                           // more rows of a power-of-two stride would not fit in one set of the first-level cache
   if (x.row != 1 || x.dtype == DType::BF16 || x.dtype == DType::F16) return false;
-  const int64_t longer = panels.units % panels.pieces, size = panels.units / panels.pieces * unit;
   const T* src = static_cast<const T*>(x.data) + row0 + k0 * x.step;
-  for (int64_t k = 0; k < K; k++, src += x.step) {
-    int64_t first = 0;
+  for (int64_t k = 0; k < K; k += few) {
+    const int64_t n = K - k < few ? K - k : few;
     for (int64_t p = 0; p < panels.pieces; p++) {
-      const int64_t width = p < longer ? size + unit : size;
+      const int64_t first = panels.begin(p) * Unit, width = panels.begin(p + 1) * Unit - first;
       T* to = dst + first * stride + (at + k) * width;
-      if (first + width <= rows) {
-        copyRun(to, src + first, int(width));
-      } else {
-        copyRun(to, src + first, int(rows - first));
-        for (int64_t r = rows - first; r < width; r++) to[r] = 0;
-      }
-      first += width;
+      const T* from = src + k * x.step + first;
+      if (first + width > rows) packPanel(to, int(width), from, 1, x.step, int(rows - first), n);
+      else if (width == Full) copySteps<Full>(to, Full, from, x.step, Full, n);
+      else if (Full > Unit && width == Full - Unit) copySteps<Full - Unit>(to, Full - Unit, from, x.step, Full - Unit, n);
+      else copySteps<0>(to, int(width), from, x.step, int(width), n);
     }
   }
   return true;
@@ -175,7 +196,7 @@ template <class T> static bool packAcross(T* dst, int64_t stride, int64_t at, co
 // stride being the number of steps that the whole packed block will hold; this call fills steps [k0, k0 + K) of x into steps [at, at + K).
 template <class T> static void packA(T* dst, int64_t stride, int64_t at, const Operand& x, int64_t row0, int64_t rows, int64_t k0, int64_t K) {
   Cut panels(rows, kRows);
-  if (packAcross(dst, stride, at, x, row0, rows, 1, panels, k0, K)) return;
+  if (packAcross<kRows, 1>(dst, stride, at, x, row0, rows, panels, k0, K)) return;
   for (int64_t p = 0; p < panels.pieces; p++) {
     int64_t first = panels.begin(p);
     int width = int(panels.begin(p + 1) - first);
@@ -187,7 +208,7 @@ template <class T> static void packA(T* dst, int64_t stride, int64_t at, const O
 template <class T> static void packB(T* dst, int64_t stride, int64_t at, const Operand& x, int64_t col0, int64_t cols, int64_t k0, int64_t K) {
   constexpr int L = kLanes<T>;
   Cut panels((cols + L - 1) / L, kVecs);
-  if (packAcross(dst, stride, at, x, col0, cols, L, panels, k0, K)) return;
+  if (packAcross<kCols<T>, L>(dst, stride, at, x, col0, cols, panels, k0, K)) return;
   for (int64_t p = 0; p < panels.pieces; p++) {
     int64_t first = panels.begin(p) * L, width = panels.begin(p + 1) * L - first;
     int64_t have = cols - first < width ? cols - first : width;
@@ -224,6 +245,7 @@ static void multiply(T* c, int64_t ldc, int64_t rows, int64_t cols, const Side<T
     for (int64_t i = 0; i < aPanels.pieces; i++) {
       const int64_t row = aPanels.begin(i), mr = aPanels.begin(i + 1) - row;
       T* out = c + row * ldc + col;
+      for (int64_t r = 0; r < mr; r++) __builtin_prefetch(out + r * ldc, 1);   // there when the sums are done
       if (a.stride) kPackedBlock<T>.fn[mr - 1][nv - 1](K, a.data + row * a.stride + a.at * mr, bp, ldb, out, ldc, lanes, add);
       else kDirectBlock<T>.fn[mr - 1][nv - 1](K, a.data + row * a.row, a.row, a.step, bp, ldb, out, ldc, lanes, add);
     }

@@ -49,10 +49,11 @@ template <class T> struct Tiling {
     const double each = work / double(tasks());
     taskWork = each < 1 ? 1 : each > 1e15 ? int64_t(1e15) : int64_t(each);
     const bool sameA = p.a.dtype != DType::BF16 && p.a.dtype != DType::F16, sameB = p.b.dtype != DType::BF16 && p.b.dtype != DType::F16;
-    // Packing pays once a packed value is used often enough: values of A once per panel of B, values of B once per panel of A.
+    // Packing pays once a packed value is used often enough: values of A once per panel of B, values of B once per panel of A; and where memory is the
+    // limit, since a panel of a large unpacked B is read in many short runs.
     const int64_t bBytes = (p.b.step < 0 ? -p.b.step : p.b.step) * p.K * int64_t(sizeof(T));
-    directA = sameA && p.N <= 8 * kLanes<T>;
-    directB = sameB && p.b.row == 1 && (p.M <= 2 * kRows || bBytes <= (16 << 10));
+    directA = sameA && p.N <= (p.a.step == 1 ? 32 : 8) * kLanes<T>;
+    directB = sameB && p.b.row == 1 && bBytes <= (p.M <= 2 * kRows ? 16 << 20 : 16 << 10);
   }
 };
 

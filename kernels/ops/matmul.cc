@@ -102,8 +102,8 @@ template <class T> class Gemm {
 
   void task(const Worker& w, int64_t z, int64_t i, int64_t j, int64_t piece, int64_t j0) {
     const int64_t row = g_.rows.begin(i), rows = g_.rows.begin(i + 1) - row, col = g_.cols.begin(j), cols = g_.cols.begin(j + 1) - col;
-    const Cut whole(p_.K, (p_.K + g_.pieces - 1) / g_.pieces);
-    const int64_t k0 = g_.pieces > 1 ? whole.begin(piece) : 0, k1 = g_.pieces > 1 ? whole.begin(piece + 1) : p_.K;
+    const Cut whole(p_.K, p_.K / g_.pieces + 1);
+    const int64_t k0 = whole.begin(piece), k1 = whole.begin(piece + 1);
     T* c = w.tile;
     int64_t ldc = cols;
     if (g_.pieces > 1) c = partial_ + (piece * p_.batch + z) * p_.M * p_.N + row * p_.N + col, ldc = p_.N;
