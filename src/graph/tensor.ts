@@ -44,10 +44,10 @@ export class Tensor {
   get requiresGrad(): boolean {
     return this.node.requiresGrad;
   }
-  /** Only leaves (tensors that no recorded op computes) can be switched; use `detach()` elsewhere. */
+  /** Only leaves can be switched: tensors that were given, or computed from nothing that wants a gradient (`x.detach()`, under `noGrad`). */
   set requiresGrad(on: boolean) {
-    if (this.node.variable === undefined && this.node.inputs.length > 0 && this.node.value === undefined) {
-      throw new GraftError("gradient", `requiresGrad: ${showShape(this.shape)} is computed by ${this.node.op.name}; only leaves can be switched. Use detach() for a tensor without gradient.`);
+    if (this.node.variable === undefined && this.node.requiresGrad) {
+      throw new GraftError("gradient", `requiresGrad: ${showShape(this.shape)} is computed by ${this.node.op.name} from tensors that want gradients; only leaves can be switched. Use detach() first.`);
     }
     this.node.requiresGrad = on;
     this.node.variable = this; // a frozen parameter stays a leaf

@@ -15,6 +15,7 @@ export * from "./ctc.js";
 export * from "./distance.js";
 export * from "./dropout.js";
 export * from "./einsum.js";
+export * from "./eye.js";
 export * from "./gather.js";
 export * from "./gumbel.js";
 export * from "./identity.js";

@@ -103,7 +103,9 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
   };
   const assignments = wanted.assignments.map(({ old, value }, i): Assignment => {
     if (!late.has(i)) return { old, value: ownStorage(value, true) };
-    const copy = emit(copyValue(inMemory(renamed.get(value) ?? value, true)));
+    const source = renamed.get(value) ?? value;
+    const computed = source.kind === "op" && views.resolve(source)?.base.kind === "op"; // else it is an input, which may itself be overwritten
+    const copy = emit(copyValue(inMemory(computed ? source : copyOf(source), true)));
     barriers.add(copy);
     taken.add(copy);
     return { old, value: copy };

@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { decode, encode, leafNode, sameShape, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
+import { decode, encode, leafNode, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
 import { fullOp } from "../ops/index.js";
 import { attrsKey } from "./collect.js";
 import type { Target } from "./types.js";
@@ -59,10 +59,15 @@ export class Simplifier {
       if (inputs[0].kind === "constant") return this.constant(node.shape, node.dtype, inputs[0].constant);
       if (sameShape(node.shape, inputs[0].shape) && isIdentityView(op, attrs, node)) return inputs[0];
     }
+    if (op.trait === "reduce" && inputs[0].kind === "constant") {
+      const count = (attrs.dims as readonly number[]).reduce((size, d) => size * inputs[0].shape[d], 1);
+      return this.constant(node.shape, node.dtype, rounded(node.dtype, foldedConstant[op.name](inputs[0].constant, count)));
+    }
     if (op.trait === "scalar") {
       const simpler = this.simplifyScalar(node, inputs);
       if (simpler !== undefined) return simpler;
     }
+    if (op.trait === "reduce" && inputs[0].kind === "constant") return this.constant(node.shape, node.dtype, rounded(node.dtype, reduceConstant(op, inputs[0], node)));
     if (op.trait === "output" && this.expanded.has(inputs[0])) return this.expanded.get(inputs[0])![attrs.index as number];
     const needsKernel = op.trait === "opaque" || op.trait === "gather" || op.trait === "random";
     if (needsKernel && !this.target.supports(op, node.inputs, attrs, node.outputs ?? [node])) return this.expand(node, inputs);
@@ -105,6 +110,30 @@ export class Simplifier {
     return tuple;
   }
 }
+
+/** A reduction of equal numbers: folds by doubling, so that a large shape costs nothing. */
+function reduceConstant(op: Op, input: Value, output: Spec): number {
+  const fold = (values: readonly number[]): number => {
+    const out = { shape: [1], dtype: input.dtype, data: new Float64Array(1) };
+    op.evaluate!([{ shape: [values.length], dtype: input.dtype, data: Float64Array.from(values) }], { dims: [0] }, [out]);
+    return out.data[0];
+  };
+  let result = fold([]);
+  let power = input.constant;
+  for (let count = sizeOf(input.shape) / Math.max(1, sizeOf(output.shape)); count >= 1; count = Math.floor(count / 2)) {
+    if (count % 2 === 1) result = fold([result, power]);
+    power = fold([power, power]);
+  }
+  return result;
+}
+
+/** What a reduction over `count` equal values gives; a gradient that sums ones (of a bias, say) needs no pass over memory. */
+const foldedConstant: Readonly<Record<string, (x: number, count: number) => number>> = {
+  sum: (x, count) => (count === 0 ? 0 : x * count),
+  prod: (x, count) => x ** count,
+  max: (x, count) => (count === 0 ? -Infinity : x),
+  min: (x, count) => (count === 0 ? Infinity : x),
+};
 
 /** Whether a movement op leaves every element where it is. */
 function isIdentityView(op: Op, attrs: Attrs, output: Spec): boolean {
