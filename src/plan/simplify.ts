@@ -59,10 +59,6 @@ export class Simplifier {
       if (inputs[0].kind === "constant") return this.constant(node.shape, node.dtype, inputs[0].constant);
       if (sameShape(node.shape, inputs[0].shape) && isIdentityView(op, attrs, node)) return inputs[0];
     }
-    if (op.trait === "reduce" && inputs[0].kind === "constant") {
-      const count = (attrs.dims as readonly number[]).reduce((size, d) => size * inputs[0].shape[d], 1);
-      return this.constant(node.shape, node.dtype, rounded(node.dtype, foldedConstant[op.name](inputs[0].constant, count)));
-    }
     if (op.trait === "scalar") {
       const simpler = this.simplifyScalar(node, inputs);
       if (simpler !== undefined) return simpler;
@@ -126,14 +122,6 @@ function reduceConstant(op: Op, input: Value, output: Spec): number {
   }
   return result;
 }
-
-/** What a reduction over `count` equal values gives; a gradient that sums ones (of a bias, say) needs no pass over memory. */
-const foldedConstant: Readonly<Record<string, (x: number, count: number) => number>> = {
-  sum: (x, count) => (count === 0 ? 0 : x * count),
-  prod: (x, count) => x ** count,
-  max: (x, count) => (count === 0 ? -Infinity : x),
-  min: (x, count) => (count === 0 ? Infinity : x),
-};
 
 /** Whether a movement op leaves every element where it is. */
 function isIdentityView(op: Op, attrs: Attrs, output: Spec): boolean {
