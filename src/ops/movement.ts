@@ -59,7 +59,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, target) ? x : record(reshapeOp, [x], { shape: target });
 }
 
-const permuteOp = defineMovement<{ dims: readonly number[] }>({
+export const permuteOp = defineMovement<{ dims: readonly number[] }>({
   name: "permute",
   infer: ([x], { dims }) => ({ shape: dims.map((d) => x.shape[d]), dtype: x.dtype }),
   vjp: ({ grad, attrs: { dims } }) => [permute(grad, dims.map((_, d) => dims.indexOf(d)))],

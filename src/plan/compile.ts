@@ -5,6 +5,7 @@ import { placeBlocks } from "./memory.js";
 import { place, type Assignment } from "./place.js";
 import { groupInputs, schedule } from "./schedule.js";
 import { Simplifier } from "./simplify.js";
+import { transposeProducts } from "./transpose.js";
 import { arena, type Lifetime, type Plan, type PlanStep, type Slot, type Target } from "./types.js";
 import type { Value } from "./value.js";
 
@@ -21,13 +22,13 @@ const bytesOf = (spec: Spec): number => sizeOf(spec.shape) * bytesPerElement(spe
 export function compileGraph(nodes: readonly Node[], goal: Goal, target: Target): Plan {
   const simplifier = new Simplifier(target);
   const byNode = simplifier.run(nodes);
-  const values = simplifier.table.values;
   const outputs = goal.outputs.map((node) => byNode[node.index]);
   const assignments = goal.assignments.map((node): Assignment => ({ old: byNode[node.inputs[0].index], value: byNode[node.index] }));
+  const { values, wanted: given } = transposeProducts(simplifier.table.values, { outputs, assignments });
 
   const late = new Set<number>();
   for (;;) {
-    const placed = place(values, { outputs, assignments }, late);
+    const placed = place(values, given, late);
     const wanted = [...placed.wanted.outputs, ...placed.wanted.assignments.map(({ value }) => value)];
     const grouping = new Grouping(placed.values, placed.views, wanted, placed.barriers, target.fuse);
     const result = schedule(grouping, placed.views, placed.wanted.assignments);

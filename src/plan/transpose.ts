@@ -1,0 +1,48 @@
+import { permuteOp } from "../ops/index.js";
+import { isMovement, type Wanted } from "./place.js";
+import type { Value } from "./value.js";
+
+/** Whether a value is its input with the last two dims swapped. */
+function swapsLastTwo(value: Value): boolean {
+  const rank = value.shape.length;
+  if (rank < 2 || !isMovement(value) || (value.op as unknown) !== permuteOp) return false;
+  return (value.attrs.dims as readonly number[]).every((dim, d) => dim === (d === rank - 1 ? rank - 2 : d === rank - 2 ? rank - 1 : d));
+}
+
+function swapped(value: Value): Value {
+  const dims = value.shape.map((_, d) => d);
+  dims.push(...dims.splice(-2).reverse());
+  return { ...value, kind: "op", op: permuteOp as unknown as Value["op"], attrs: { dims }, inputs: [value], shape: dims.map((d) => value.shape[d]), outputs: undefined };
+}
+
+/**
+ * (A B)^T = B^T A^T: a product that is only read transposed is computed transposed. Transposed operands cost a product nothing, but reading a
+ * large result against its order does (the gradient of a linear layer's weight, read by the optimiser).
+ */
+export function transposeProducts(values: readonly Value[], wanted: Wanted): { values: Value[]; wanted: Wanted } {
+  const uses = new Map<Value, number>();
+  const count = (value: Value): void => void uses.set(value, (uses.get(value) ?? 0) + 1);
+  for (const value of values) value.inputs.forEach(count);
+  for (const value of wanted.outputs) count(value);
+  for (const { value } of wanted.assignments) count(value);
+
+  const renamed = new Map<Value, Value>();
+  const now = (value: Value): Value => renamed.get(value) ?? value;
+  const result: Value[] = [];
+  for (const value of values) {
+    const product = value.inputs[0];
+    if (value.inputs.length === 1 && product.op.trait === "contract" && product.kind === "op" && uses.get(product) === 1 && swapsLastTwo(value)) {
+      const [a, b] = now(product).inputs;
+      const operands = [swapped(b), swapped(a)];
+      const turned: Value = { ...product, inputs: operands, shape: value.shape, origin: value.origin };
+      renamed.set(value, turned);
+      result.push(...operands, turned);
+      continue;
+    }
+    const inputs = value.inputs.map(now);
+    const same = inputs.every((input, i) => input === value.inputs[i]);
+    if (!same) renamed.set(value, { ...value, inputs });
+    result.push(now(value));
+  }
+  return { values: result, wanted: { outputs: wanted.outputs.map(now), assignments: wanted.assignments.map(({ old, value }) => ({ old, value: now(value) })) } };
+}
