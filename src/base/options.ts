@@ -4,6 +4,13 @@ import { didYouMean, nearest } from "./suggest.js";
 /** A word whose spelling differs only in case and underscores is what was meant, however far its letters are (`keep_dim`, `keepDim`). */
 const plain = (word: string): string => word.replace(/[_-]/g, "").toLowerCase();
 
+/** An object literal, and not a value of a class (a tensor in the place of the options, say). */
+function isPlain(value: unknown): value is object {
+  if (value === null || typeof value !== "object") return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
 /**
  * Throws unless `options` is an object (or absent) whose keys are all known: a mistyped option must not be ignored silently.
  *
@@ -14,8 +21,8 @@ const plain = (word: string): string => word.replace(/[_-]/g, "").toLowerCase();
  */
 export function checkOptions<T extends object>(op: string, options: T | undefined, known: readonly (keyof T & string)[]): void {
   if (options === undefined) return;
-  if (options === null || typeof options !== "object" || Array.isArray(options) || ArrayBuffer.isView(options)) {
-    const kind = options === null ? "null" : Array.isArray(options) ? "an array" : typeof options === "object" ? options.constructor.name : `${typeof options} ${String(options)}`;
+  if (!isPlain(options)) {
+    const kind = options === null ? "null" : Array.isArray(options) ? "an array" : typeof options === "object" ? `a ${(options as object).constructor.name}` : `${typeof options} ${String(options)}`;
     throw new GraftError("argument", `${op}: the options are ${kind}, not an object. Write { ${known[0]}: ... }; options: ${known.join(", ")}.`);
   }
   const names: readonly string[] = known;

@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { checkOptions, GraftError } from "../base/index.js";
 import { allocate, bytesPerElement, checkDType, encode, type DType, type TypedArray } from "./dtype.js";
 import { Node, type GradientHook } from "./node.js";
 import { keepNode } from "./keep.js";
@@ -118,6 +118,7 @@ export interface TensorOptions {
  * const x = tensor(new Float32Array(6), { shape: [2, 3] });
  */
 export function tensor(values: Nested | TypedArray, options: TensorOptions = {}): Tensor {
+  checkOptions("tensor", options, ["dtype", "shape", "requiresGrad"]);
   let data: TypedArray;
   let shape: Shape;
   let dtype: DType;

@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { checkOptions, GraftError } from "../base/index.js";
 import { computeDType, defineOp, normalizeDim, record, showShape, type Tensor } from "../graph/index.js";
 import { linesOf } from "./indexing.js";
 import { reshape } from "./movement.js";
@@ -32,8 +32,10 @@ const argReduceOp = defineOp<{ dim: number; largest: boolean }>({
   kernel: (_, { dim, largest }) => ({ name: "argreduce", attrs: [dim, largest ? 1 : 0] }),
 });
 
-function argReduce(op: string, x: Tensor, largest: boolean, { dim, keepdim = false }: ArgReduceOptions): Tensor {
+function argReduce(op: string, x: Tensor, largest: boolean, options: ArgReduceOptions): Tensor {
   asTensor(op, "x", x);
+  checkOptions(op, options, ["dim", "keepdim"]);
+  const { dim, keepdim = false } = options;
   const flat = dim === undefined || x.ndim === 0;
   const d = dim === undefined ? 0 : normalizeDim(op, dim, x.ndim);
   const source = flat ? reshape(x, [x.size]) : x;

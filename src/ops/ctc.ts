@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { checkOptions, GraftError } from "../base/index.js";
 import { computeDType, defineOp, record, showShape, sizeOf, tensor, type RefArray, type Tensor } from "../graph/index.js";
 import { asIndex } from "./indexing.js";
 import { reshape } from "./movement.js";
@@ -155,6 +155,7 @@ function lengths(name: string, value: Tensor | readonly number[], batch: number,
 export function ctcLoss(
   logProbs: Tensor, targets: Tensor, inputLengths: Tensor | readonly number[], targetLengths: Tensor | readonly number[], options: CtcLossOptions = {},
 ): Tensor {
+  checkOptions("ctcLoss", options, ["blank", "reduction", "zeroInfinity"]);
   const { blank = 0, reduction = "mean", zeroInfinity = false } = options;
   const given = toFloat(asTensor("ctcLoss", "logProbs", logProbs));
   const single = given.ndim === 2;

@@ -1,7 +1,7 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { normalizeDims, showShape, type Tensor } from "../graph/index.js";
 import { reshape } from "./movement.js";
-import { asTensor, operands, toFloat } from "./operand.js";
+import { asTensor, operands, toCompute, toFloat } from "./operand.js";
 import { max, min, sum, type ReduceOptions } from "./reduce.js";
 import { abs, add, cast, div, eq, lt, mul, ne, pow, sqrt, square, sub, where } from "./scalar.js";
 
@@ -25,16 +25,20 @@ function safeRoot(base: Tensor, p: number): Tensor {
  */
 export function norm(x: Tensor, options: VectorNormOptions = {}): Tensor {
   checkOptions("norm", options, ["ord", "dim", "keepdim"]);
-  const floats = toFloat(asTensor("norm", "x", x));
+  const floats = toCompute(asTensor("norm", "x", x));
   const ord = options.ord === "fro" ? 2 : (options.ord ?? 2);
   checkNumber("norm", "ord", ord);
   const over: ReduceOptions = { dim: options.dim, keepdim: options.keepdim };
-  if (ord === Infinity) return max(abs(floats), over);
-  if (ord === -Infinity) return min(abs(floats), over);
-  if (ord === 0) return sum(cast(ne(floats, 0), floats.dtype), over);
-  if (ord === 1) return sum(abs(floats), over);
-  if (ord === 2) return safeRoot(sum(square(floats), over), 2);
-  return safeRoot(sum(power(floats, ord), over), ord);
+  return cast(vectorNorm(floats, ord, over), toFloat(x).dtype);
+}
+
+function vectorNorm(x: Tensor, ord: number, over: ReduceOptions): Tensor {
+  if (ord === Infinity) return max(abs(x), over);
+  if (ord === -Infinity) return min(abs(x), over);
+  if (ord === 0) return sum(cast(ne(x, 0), x.dtype), over);
+  if (ord === 1) return sum(abs(x), over);
+  if (ord === 2) return safeRoot(sum(square(x), over), 2);
+  return safeRoot(sum(power(x, ord), over), ord);
 }
 
 /** |x|^p whose gradient at 0 is 0. */

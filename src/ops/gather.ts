@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { checkOptions, GraftError } from "../base/index.js";
 import { computeDType, contiguousStrides, defineOp, normalizeDim, record, showShape, sizeOf, type Op, type Shape, type Spec, type Tensor } from "../graph/index.js";
 import { asIndex, indexAt, linesOf, walk } from "./indexing.js";
 import { reshape } from "./movement.js";
@@ -141,6 +141,7 @@ export interface EmbeddingOptions {
  * @example embedding(tokens, model.wte.weight); // [B, T], [V, D] -> [B, T, D]
  */
 export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
+  checkOptions("embedding", options, ["paddingIdx"]);
   const at = asIndex("embedding", "indices", indices);
   if (asTensor("embedding", "weight", weight).ndim !== 2) throw new GraftError("shape", `embedding: weight is ${showShape(weight.shape)}, but a table is [rows, width].`);
   const rows = weight.shape[0];

@@ -1,7 +1,8 @@
 import { GraftError } from "../base/index.js";
-import { encode, allocate, fromData, isFloat, promote, Tensor, type DType } from "../graph/index.js";
+import { allocate, computeDType, encode, fromData, isFloat, promote, Tensor, type DType } from "../graph/index.js";
 import { cast } from "./scalar.js";
 import { full } from "./source.js";
+import { currentTrace } from "./trace.js";
 
 /** What a binary operator accepts: a tensor, or a number that takes the dtype of the other side. */
 export type Operand = Tensor | number | boolean;
@@ -16,10 +17,15 @@ export function asTensor(op: string, name: string, value: unknown): Tensor {
 /** A 0-d constant that is part of the plan. */
 export const scalar = (value: number, dtype: DType): Tensor => full([], value, { dtype });
 
-/** A 0-d leaf whose value may change from step to step without a new plan (a learning rate). */
-export function scalarInput(value: number, dtype: DType = "f32"): Tensor {
+/**
+ * A 0-d leaf whose value may change from step to step without a new plan (a learning rate). Given as a function, it is asked again at each
+ * replay of a compiled function.
+ */
+export function scalarInput(value: number | (() => number), dtype: DType = "f32"): Tensor {
   const data = allocate(dtype, 1);
-  data[0] = encode(dtype, value);
+  const set = (): void => void (data[0] = encode(dtype, typeof value === "number" ? value : value()));
+  set();
+  if (typeof value === "function") currentTrace()?.refresh.push(set);
   return fromData(data, [], dtype);
 }
 
@@ -52,3 +58,6 @@ function withNumber(tensor: Tensor, value: number): [Tensor, Tensor] {
 
 /** Casts integers to f32 for functions that are only defined on real numbers. */
 export const toFloat = (x: Tensor): Tensor => (isFloat(x.dtype) ? x : cast(x, "f32"));
+
+/** Floats in the dtype that arithmetic uses, so that a sum in between neither overflows nor loses digits in 16 bits. Cast the result back. */
+export const toCompute = (x: Tensor): Tensor => cast(toFloat(x), computeDType(toFloat(x).dtype));

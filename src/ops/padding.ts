@@ -1,4 +1,4 @@
-import { GraftError, didYouMean } from "../base/index.js";
+import { checkOptions, didYouMean, GraftError } from "../base/index.js";
 import { showShape, type Tensor } from "../graph/index.js";
 import { cat, padConstant } from "./join.js";
 import { expand, flip, slice } from "./movement.js";
@@ -35,6 +35,7 @@ function border(x: Tensor, dim: number, low: number, high: number, mode: PadOpti
  * @example pad(x, [1, 1, 2, 0]); // [H, W] -> [H + 2, W + 2]
  */
 export function pad(x: Tensor, pads: readonly number[], options: PadOptions = {}): Tensor {
+  checkOptions("pad", options, ["mode", "value"]);
   const mode = options.mode ?? "constant";
   if (!modes.includes(mode)) throw new GraftError("argument", `pad: unknown mode "${String(mode)}".${didYouMean(String(mode), modes)} Use one of ${modes.join(", ")}.`);
   if (pads.length % 2 !== 0 || pads.length > 2 * asTensor("pad", "x", x).ndim || !pads.every(Number.isInteger)) {

@@ -1,7 +1,8 @@
-import { GraftError } from "../base/index.js";
+import { checkOptions, GraftError } from "../base/index.js";
 import { checkShape, defineOp, fromData, record, sizeOf, type DType, type RefArray, type Shape, type Tensor } from "../graph/index.js";
 import type { CreateOptions } from "./source.js";
 import { add, cast, floor, mul } from "./scalar.js";
+import { currentTrace } from "./trace.js";
 
 /** Where the next random op takes its numbers from: `stream` counts ops. Both are saved in checkpoints. */
 export interface RandomState {
@@ -86,22 +87,10 @@ export function nextKey(): Tensor {
   const words = Int32Array.of(seed | 0, high(seed) | 0, stream | 0, high(stream) | 0);
   stream++;
   const key = fromData(words, [4], "i32");
-  drawn?.push(words);
+  currentTrace()?.keys.push(words);
   return key;
 }
 
-/** While a function is traced, the keys it draws, so that a replay can draw new ones. */
-let drawn: Int32Array[] | undefined;
-/** Runs `body` and returns the keys that it drew. */
-export function collectKeys<T>(body: () => T): { result: T; keys: Int32Array[] } {
-  const before = drawn;
-  const keys: Int32Array[] = (drawn = []);
-  try {
-    return { result: body(), keys };
-  } finally {
-    drawn = before;
-  }
-}
 /** Moves keys on to fresh streams, in the order in which they were drawn. */
 export function redraw(keys: readonly Int32Array[]): void {
   for (const words of keys) {
@@ -111,6 +100,7 @@ export function redraw(keys: readonly Int32Array[]): void {
 }
 
 function random(op: string, shape: Shape, kind: Kind, options: CreateOptions): Tensor {
+  checkOptions(op, options, ["dtype", "requiresGrad"]);
   checkShape(op, shape);
   const dtype = options.dtype ?? "f32";
   const values = record(randomOp, [nextKey()], { shape: [...shape], kind, dtype: dtype === "f64" ? "f64" : kind === "bits" ? "i32" : "f32" });

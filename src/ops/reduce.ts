@@ -1,6 +1,7 @@
+import { checkOptions } from "../base/index.js";
 import { contiguousStrides, defineOp, normalizeDims, record, sizeOf, type Op, type Shape, type Tensor } from "../graph/index.js";
 import { expand, reshape } from "./movement.js";
-import { asTensor, scalar, toFloat } from "./operand.js";
+import { asTensor, scalar, toCompute, toFloat } from "./operand.js";
 import { add, cast, div, eq, exp, log, logicalAnd, mul, sqrt, square, sub, where } from "./scalar.js";
 
 type ReduceAttrs = { dims: readonly number[] };
@@ -59,8 +60,10 @@ const extremeRule: Op<ReduceAttrs>["vjp"] = ({ inputs: [x], output, grad, attrs:
 const maxOp = defineReduce("max", -Infinity, (a, b) => (Number.isNaN(a) || Number.isNaN(b) ? NaN : Math.max(a, b)), extremeRule);
 const minOp = defineReduce("min", Infinity, (a, b) => (Number.isNaN(a) || Number.isNaN(b) ? NaN : Math.min(a, b)), extremeRule);
 
-function reduce(op: Op<ReduceAttrs>, x: Tensor, { dim, keepdim = false }: ReduceOptions): Tensor {
+function reduce(op: Op<ReduceAttrs>, x: Tensor, options: ReduceOptions): Tensor {
   asTensor(op.name, "x", x);
+  checkOptions(op.name, options, ["dim", "keepdim"]);
+  const { dim, keepdim = false } = options;
   const dims = normalizeDims(op.name, dim, x.ndim);
   const kept = dims.length === 0 ? x : record(op, [x], { dims });
   return keepdim || dims.length === 0 ? kept : reshape(kept, x.shape.filter((_, d) => !dims.includes(d)));
@@ -84,29 +87,42 @@ export const min = (x: Tensor, options: ReduceOptions = {}): Tensor => reduce(mi
 
 /** Mean over `dim` (all when absent); integers as f32. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const floats = toFloat(asTensor("mean", "x", x));
-  return mul(sum(floats, options), 1 / reducedCount("mean", x, options.dim));
+  checkOptions("mean", options, ["dim", "keepdim"]);
+  const total = sum(toCompute(asTensor("mean", "x", x)), options);
+  return cast(mul(total, 1 / reducedCount("mean", x, options.dim)), toFloat(x).dtype);
+}
+
+/** Options of {@link variance} and {@link std}. */
+export interface VarianceOptions extends ReduceOptions {
+  /** Subtracted from the count: 1 (default) for a sample, 0 for a whole population. */
+  readonly correction?: number;
 }
 
 /** Variance over `dim`: sum (x - mean)^2 / (n - correction); `correction` is 1 by default (Bessel). */
-export function variance(x: Tensor, options: ReduceOptions & { readonly correction?: number } = {}): Tensor {
-  const floats = toFloat(asTensor("var", "x", x));
-  const centred = sub(floats, mean(floats, { dim: options.dim, keepdim: true }));
-  const degrees = reducedCount("var", x, options.dim) - (options.correction ?? 1);
-  return mul(sum(square(centred), options), 1 / Math.max(0, degrees));
+export function variance(x: Tensor, options: VarianceOptions = {}): Tensor {
+  return cast(wideVariance("var", x, options), toFloat(x).dtype);
+}
+
+function wideVariance(op: string, x: Tensor, options: VarianceOptions): Tensor {
+  checkOptions(op, options, ["dim", "keepdim", "correction"]);
+  const { dim, keepdim, correction = 1 } = options;
+  const floats = toCompute(asTensor(op, "x", x));
+  const centred = sub(floats, mean(floats, { dim, keepdim: true }));
+  return mul(sum(square(centred), { dim, keepdim }), 1 / Math.max(0, reducedCount(op, x, dim) - correction));
 }
 
 /** Standard deviation over `dim`: the root of {@link variance}. */
-export const std = (x: Tensor, options: ReduceOptions & { readonly correction?: number } = {}): Tensor => sqrt(variance(x, options));
+export const std = (x: Tensor, options: VarianceOptions = {}): Tensor => cast(sqrt(wideVariance("std", x, options)), toFloat(x).dtype);
 
 /** ln(sum(e^x)) over `dim`, shifted by the maximum so that nothing overflows. */
 export function logsumexp(x: Tensor, options: ReduceOptions = {}): Tensor {
-  const floats = toFloat(asTensor("logsumexp", "x", x));
+  checkOptions("logsumexp", options, ["dim", "keepdim"]);
+  const floats = toCompute(asTensor("logsumexp", "x", x));
   const top = max(floats, { dim: options.dim, keepdim: true });
   // An infinite maximum would give inf - inf; its shift is 0 (all -inf stays -inf, any +inf stays +inf).
   const finite = logicalAnd(eq(sub(top, top), 0), eq(top, top));
   const shift = detachShift(where(finite, top, scalar(0, floats.dtype)));
-  const total = add(log(sum(exp(sub(floats, shift)), { dim: options.dim, keepdim: true })), shift);
+  const total = cast(add(log(sum(exp(sub(floats, shift)), { dim: options.dim, keepdim: true })), shift), toFloat(x).dtype);
   return options.keepdim ? total : reshape(total, droppedShape(x, options.dim));
 }
 

@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { checkOptions, GraftError } from "../base/index.js";
 import { checkShape, normalizeDim, normalizeDims, showShape, type Shape, type Tensor } from "../graph/index.js";
 import { cat } from "./join.js";
 import { expand, permute, reshape, slice } from "./movement.js";
@@ -118,6 +118,7 @@ export const maskedFill = (x: Tensor, mask: Tensor, value: Operand): Tensor => c
  * dims are swapped.
  */
 export function meshgrid(tensors: readonly Tensor[], options: { readonly indexing?: "ij" | "xy" } = {}): Tensor[] {
+  checkOptions("meshgrid", options, ["indexing"]);
   const swap = (options.indexing ?? "ij") === "xy" && tensors.length > 1;
   const order = swap ? [tensors[1], tensors[0], ...tensors.slice(2)] : tensors;
   const shape = order.map((t, i) => asTensor("meshgrid", `tensor ${i}`, t).size);

@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { checkOptions, GraftError } from "../base/index.js";
 import { computeDType, defineOp, normalizeDim, record, recordMany, showShape, type GradientRule, type RefArray, type Tensor } from "../graph/index.js";
 import { linesOf } from "./indexing.js";
 import { reshape } from "./movement.js";
@@ -56,6 +56,7 @@ export interface SortOptions {
  * @example const [values, order] = sort(x, { dim: 0, descending: true });
  */
 export function sort(x: Tensor, options: SortOptions = {}): [values: Tensor, indices: Tensor] {
+  checkOptions("sort", options, ["dim", "descending"]);
   const d = normalizeDim("sort", options.dim ?? -1, asTensor("sort", "x", x).ndim);
   if (x.ndim === 0) return unline(sort(reshape(x, [1]), options));
   const [values, indices] = recordMany(sortOp, [cast(x, computeDType(x.dtype))], { dim: d, descending: options.descending ?? false });
@@ -93,6 +94,7 @@ export interface TopkOptions {
  * @example const [values, experts] = topk(router, 2); // [T, E] -> [T, 2] each
  */
 export function topk(x: Tensor, k: number, options: TopkOptions = {}): [values: Tensor, indices: Tensor] {
+  checkOptions("topk", options, ["dim", "largest", "sorted"]);
   const d = normalizeDim("topk", options.dim ?? -1, asTensor("topk", "x", x).ndim);
   const size = x.ndim === 0 ? 1 : x.shape[d];
   if (!Number.isInteger(k) || k < 0 || k > size) throw new GraftError("argument", `topk: k is ${k}, dim ${options.dim ?? -1} of ${showShape(x.shape)} holds ${size}. Use 0 to ${size}.`);

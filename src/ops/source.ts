@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { checkOptions, GraftError } from "../base/index.js";
 import { checkDType, checkShape, defineOp, fromData, isFloat, record, sizeOf, tensor, allocate, encode, type DType, type Shape, type Tensor } from "../graph/index.js";
 
 /** Options of the constructors. */
@@ -27,6 +27,7 @@ export const iotaOp = defineOp<{ shape: readonly number[]; dim: number; start: n
 
 /** A constant in the graph: it takes no memory and is part of the plan. */
 export function full(shape: Shape, value: number, options: CreateOptions = {}): Tensor {
+  checkOptions("full", options, ["dtype", "requiresGrad"]);
   checkShape("full", shape);
   const dtype = options.dtype === undefined ? "f32" : checkDType("full", options.dtype);
   if (options.requiresGrad) return fromData(allocate(dtype, sizeOf(shape)).fill(encode(dtype, value)), shape, dtype, true);
@@ -64,6 +65,7 @@ export function arange(...args: [end: number, options?: CreateOptions] | [start:
 
 /** `steps` values from `start` to `end`, both included. */
 export function linspace(start: number, end: number, steps: number, options: CreateOptions = {}): Tensor {
+  checkOptions("linspace", options, ["dtype", "requiresGrad"]);
   if (!Number.isInteger(steps) || steps < 0) throw new GraftError("argument", `linspace: steps is ${steps}. Use a whole number of 0 or more.`);
   const values = Float64Array.from({ length: steps }, (_, i) => (steps === 1 ? start : start + ((end - start) * i) / (steps - 1)));
   return tensor(values, { dtype: options.dtype ?? "f32", requiresGrad: options.requiresGrad });
