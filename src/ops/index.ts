@@ -44,3 +44,4 @@ export * from "./sort.js";
 export * from "./source.js";
 export * from "./split.js";
 export * from "./views.js";
+export { currentTrace, refuseWhileTracing, traced, type Trace } from "./trace.js";

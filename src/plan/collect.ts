@@ -17,7 +17,7 @@ export function collectNodes(targets: readonly Node[]): Node[] {
   for (const target of targets) visit(target);
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
     if (node.value !== undefined) continue;
-    if (node.op.trait === "leaf") throw staleError(node);
+    if (node.op.trait === "leaf" || node.consumedBy !== undefined) throw staleError(node);
     // the planner looks through a movement at its first input; others only receive gradients
     const count = node.op.trait === "movement" ? 1 : node.inputs.length;
     for (let i = 0; i < count; i++) visit(node.inputs[i]);

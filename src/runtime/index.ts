@@ -1,5 +1,6 @@
 import "./methods.js";
 export { tolerance } from "./compare.js";
+export { compile } from "./compile.js";
 export { currentBackend, hasNative, useBackend } from "./device.js";
 export { gradcheck, type GradcheckOptions } from "./gradcheck.js";
 export { planBytes, planCounters } from "./plans.js";

@@ -1,6 +1,6 @@
 import { env, GraftError } from "../base/index.js";
 import { sizeOf, takeKept, type Node, type Tensor, type TypedArray } from "../graph/index.js";
-import { clearPending, isPendingAssign, pendingAssigns } from "../ops/index.js";
+import { clearPending, currentTrace, isPendingAssign, pendingAssigns, refuseWhileTracing } from "../ops/index.js";
 import { collectNodes, type Plan } from "../plan/index.js";
 import { compareWithReference } from "./compare.js";
 import { currentBackend } from "./device.js";
@@ -8,7 +8,7 @@ import { planFor, type Compiled } from "./plans.js";
 import { reportRun } from "./report.js";
 
 /** Below this much work (operations and elements moved) a plan runs on the calling thread: a hop to a worker costs about 50 microseconds. */
-const inlineCost = 400_000;
+export const inlineCost = 400_000;
 
 let last: Promise<void> = Promise.resolve();
 let inFlight = 0;
@@ -22,7 +22,7 @@ export function waitForRuns(): void {
 export const runsEnded = (): Promise<void> => last;
 
 /** A run about to start, with what it takes to undo its book-keeping. */
-interface Run {
+export interface Run {
   readonly nodes: readonly Node[];
   readonly compiled: Compiled;
   readonly slots: TypedArray[];
@@ -30,13 +30,19 @@ interface Run {
   readonly rollback: () => void;
 }
 
-/** Collects, compiles and binds; from here on the nodes count as computed, so that what is recorded next builds on them. */
-function prepare(targets: readonly Node[]): Run | undefined {
+/** The recorded assignments, which are now the caller's to perform. */
+export function takeAssignments(): { assigned: Tensor[]; assignments: Node[] } {
   const assigned = [...pendingAssigns()].filter((tensor) => isPendingAssign(tensor.node));
   const assignments = assigned.map((tensor) => tensor.node);
   const uncomputed = assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined && old.op.trait !== "leaf");
   if (uncomputed.length > 0) start(bind(uncomputed, [], []), true); // initial values that nobody has asked for yet
   clearPending();
+  return { assigned, assignments };
+}
+
+/** Collects, compiles and binds; from here on the nodes count as computed, so that what is recorded next builds on them. */
+function prepare(targets: readonly Node[]): Run | undefined {
+  const { assigned, assignments } = takeAssignments();
   const wanted = new Set<Node>(targets);
   if (assignments.length > 0) for (const node of takeKept()) wanted.add(node);
   const outputs = [...wanted].filter((node) => node.value === undefined && !isPendingAssign(node));
@@ -44,7 +50,8 @@ function prepare(targets: readonly Node[]): Run | undefined {
   return bind(outputs, assignments, assigned);
 }
 
-function bind(outputs: readonly Node[], assignments: readonly Node[], assigned: readonly Tensor[]): Run {
+/** Finds the plan for nodes and puts their memory in its slots. */
+export function bind(outputs: readonly Node[], assignments: readonly Node[], assigned: readonly Tensor[]): Run {
   const backend = currentBackend();
   const olds = assignments.map((node) => node.inputs[0]);
   const giveUp = (): void => assigned.forEach((tensor, i) => {
@@ -91,8 +98,8 @@ function bind(outputs: readonly Node[], assignments: readonly Node[], assigned: 
   };
 }
 
-/** Runs; returns a promise when the work went off the calling thread. */
-function start(run: Run, sync: boolean): Promise<void> | undefined {
+/** Starts a run; returns a promise when the work went off the calling thread. */
+export function start(run: Run, sync: boolean): Promise<void> | undefined {
   const { compiled, slots, nodes } = run;
   const { plan, loaded } = compiled;
   const started = performance.now();
@@ -142,12 +149,17 @@ function notFinite(plan: Plan, nodes: readonly Node[], step: number): GraftError
  * await realize(loss, accuracy);
  */
 export async function realize(...tensors: readonly Tensor[]): Promise<void> {
+  if (currentTrace() !== undefined) {
+    if (tensors.length > 0) refuseWhileTracing("realize()");
+    return; // an optimiser's step: its updates are performed with the trace
+  }
   const run = prepare(tensors.map((tensor) => tensor.node));
   await (run === undefined ? last : start(run, false));
 }
 
 /** {@link realize} on the calling thread. */
 export function realizeSync(...tensors: readonly Tensor[]): void {
+  refuseWhileTracing("item() or dataSync()");
   const run = prepare(tensors.map((tensor) => tensor.node));
   if (run !== undefined) start(run, true);
   else waitForRuns();
