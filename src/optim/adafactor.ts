@@ -24,7 +24,7 @@ export interface AdafactorOptions extends BaseOptions {
  */
 export class Adafactor extends Optimizer<AdafactorOptions> {
   constructor(params: ParamsInput<AdafactorOptions>, options: Partial<AdafactorOptions> = {}) {
-    super(params, { lr: 1e-2, beta2Decay: -0.8, eps: [null, 1e-3], d: 1, weightDecay: 0, maximize: false, ...options }, options);
+    super(params, { lr: 1e-2, beta2Decay: -0.8, eps: [null, 1e-3], d: 1, weightDecay: 0, maximize: false }, options);
   }
   protected override checkGroup(group: AdafactorOptions): void {
     checkNumber("Adafactor", "beta2Decay", group.beta2Decay, { max: 0 });

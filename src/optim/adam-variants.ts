@@ -18,7 +18,7 @@ export interface AdamaxOptions extends BaseOptions {
 /** Adam with the infinity norm (Kingma and Ba 2015, section 7.1): u <- max(b2 u, |g| + eps), p <- p - lr / (1 - b1^t) * m / u. Default lr: 2e-3. */
 export class Adamax extends Optimizer<AdamaxOptions> {
   constructor(params: ParamsInput<AdamaxOptions>, options: Partial<AdamaxOptions> = {}) {
-    super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false, ...options }, options);
+    super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, maximize: false }, options);
   }
   protected override checkGroup(group: AdamaxOptions): void {
     checkBetas("Adamax", group.betas);
@@ -49,7 +49,7 @@ export interface NAdamOptions extends AdamaxOptions {
  */
 export class NAdam extends Optimizer<NAdamOptions> {
   constructor(params: ParamsInput<NAdamOptions>, options: Partial<NAdamOptions> = {}) {
-    super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, momentumDecay: 4e-3, decoupledWeightDecay: false, maximize: false, ...options }, options);
+    super(params, { lr: 2e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, momentumDecay: 4e-3, decoupledWeightDecay: false, maximize: false }, options);
   }
   protected override checkGroup(group: NAdamOptions): void {
     checkBetas("NAdam", group.betas);
@@ -85,7 +85,7 @@ export interface RAdamOptions extends AdamaxOptions {
  */
 export class RAdam extends Optimizer<RAdamOptions> {
   constructor(params: ParamsInput<RAdamOptions>, options: Partial<RAdamOptions> = {}) {
-    super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, decoupledWeightDecay: false, maximize: false, ...options }, options);
+    super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, decoupledWeightDecay: false, maximize: false }, options);
   }
   protected override checkGroup(group: RAdamOptions): void {
     checkBetas("RAdam", group.betas);

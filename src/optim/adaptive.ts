@@ -23,7 +23,7 @@ export interface RMSpropOptions extends BaseOptions {
 /** v <- a v + (1 - a) g^2, p <- p - lr g / (sqrt(v) + eps) (Tieleman and Hinton, lecture 6.5, 2012). Default lr: 0.01. */
 export class RMSprop extends Optimizer<RMSpropOptions> {
   constructor(params: ParamsInput<RMSpropOptions>, options: Partial<RMSpropOptions> = {}) {
-    super(params, { lr: 1e-2, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false, maximize: false, ...options }, options);
+    super(params, { lr: 1e-2, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false, maximize: false }, options);
   }
   protected override checkGroup(group: RMSpropOptions): void {
     checkAtLeastZero("RMSprop", group, ["alpha", "eps", "weightDecay", "momentum"]);
@@ -67,7 +67,7 @@ export interface AdagradOptions extends BaseOptions {
 /** s <- s + g^2, p <- p - lr g / (sqrt(s) + eps) (Duchi et al., "Adaptive subgradient methods", 2011). Default lr: 0.01. */
 export class Adagrad extends Optimizer<AdagradOptions> {
   constructor(params: ParamsInput<AdagradOptions>, options: Partial<AdagradOptions> = {}) {
-    super(params, { lr: 1e-2, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, maximize: false, ...options }, options);
+    super(params, { lr: 1e-2, lrDecay: 0, weightDecay: 0, initialAccumulatorValue: 0, eps: 1e-10, maximize: false }, options);
   }
   protected override checkGroup(group: AdagradOptions): void {
     checkAtLeastZero("Adagrad", group, ["lrDecay", "weightDecay", "initialAccumulatorValue", "eps"]);
@@ -97,7 +97,7 @@ export interface AdadeltaOptions extends BaseOptions {
 /** Steps scaled by the ratio of the running sizes of steps and gradients (Zeiler, "ADADELTA: an adaptive learning rate method", 2012). Default lr: 1. */
 export class Adadelta extends Optimizer<AdadeltaOptions> {
   constructor(params: ParamsInput<AdadeltaOptions>, options: Partial<AdadeltaOptions> = {}) {
-    super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false, ...options }, options);
+    super(params, { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false }, options);
   }
   protected override checkGroup(group: AdadeltaOptions): void {
     checkNumber("Adadelta", "rho", group.rho, { min: 0, max: 1 });

@@ -39,7 +39,7 @@ const axpy = (a: number, x: Float64Array, y: Float64Array): Float64Array => y.ma
  */
 export class LBFGS extends Optimizer<LBFGSOptions> {
   constructor(params: ParamsInput<LBFGSOptions>, options: Partial<LBFGSOptions> = {}) {
-    super(params, { lr: 1, maxIter: 20, maxEval: null, toleranceGrad: 1e-7, toleranceChange: 1e-9, historySize: 100, lineSearchFn: null, ...options }, options);
+    super(params, { lr: 1, maxIter: 20, maxEval: null, toleranceGrad: 1e-7, toleranceChange: 1e-9, historySize: 100, lineSearchFn: null }, options);
     if (this.paramGroups.length !== 1) throw new GraftError("argument", `LBFGS: there are ${this.paramGroups.length} parameter groups. It takes only one.`);
   }
   protected override checkGroup(group: LBFGSOptions): void {
@@ -61,9 +61,16 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
     return join(this.params.map(hostValues));
   }
 
-  private moveTo(position: Float64Array): void {
+  /** Sets all parameters and returns where they are then: the position as their dtype holds it. */
+  private moveTo(position: Float64Array): Float64Array {
     let at = 0;
-    for (const param of this.params) assign(param, fromHost(position.subarray(at, (at += param.size)), param.shape, param.dtype));
+    return join(
+      this.params.map((param) => {
+        const value = fromHost(position.subarray(at, (at += param.size)), param.shape, param.dtype);
+        assign(param, value);
+        return hostValues(value);
+      }),
+    );
   }
 
   /** Loss and gradient at the parameters' current values. */
@@ -87,16 +94,17 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
     let evaluations = 1;
     if (largest(here.gradient) <= toleranceGrad) return first;
     let x = await this.position();
-    let { direction, length, lastGradient, lastLoss } = memory;
+    let { move, lastGradient, lastLoss } = memory;
     for (let iteration = 1; iteration <= maxIter; iteration++) {
       memory.iterations++;
-      if (memory.iterations === 1 || lastGradient === undefined || direction === undefined) direction = here.gradient.map((g) => -g);
+      let direction: Float64Array;
+      if (lastGradient === undefined || move === undefined) direction = here.gradient.map((g) => -g);
       else {
-        remember(memory, axpy(-1, lastGradient, here.gradient), direction.map((d) => d * length), historySize);
+        remember(memory, axpy(-1, lastGradient, here.gradient), move, historySize);
         direction = twoLoops(memory, here.gradient);
       }
       [lastGradient, lastLoss] = [here.gradient, here.loss];
-      length = memory.iterations === 1 ? Math.min(1, 1 / here.gradient.reduce((sum, g) => sum + Math.abs(g), 0)) * lr : lr;
+      let length = memory.iterations === 1 ? Math.min(1, 1 / here.gradient.reduce((sum, g) => sum + Math.abs(g), 0)) * lr : lr;
       const slope = dot(here.gradient, direction);
       if (slope > -toleranceChange) break;
       let used = 0;
@@ -109,11 +117,11 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
         const found = await strongWolfe(at, length, direction, here, slope);
         [length, used] = [found.length, found.evaluations];
         here = { ...here, ...found.point };
-        x = axpy(length, direction, x);
-        this.moveTo(x);
+        const reached = this.moveTo(axpy(length, direction, x));
+        [move, x] = [axpy(-1, x, reached), reached];
       } else {
-        x = axpy(length, direction, x);
-        this.moveTo(x);
+        const reached = this.moveTo(axpy(length, direction, x));
+        [move, x] = [axpy(-1, x, reached), reached];
         if (iteration < maxIter) [here, used] = [await this.evaluate(closure!), 1]; // at the last one the next step will evaluate
       }
       evaluations += used;
@@ -121,7 +129,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
       if (iteration === maxIter || evaluations >= mostEvaluations || largest(here.gradient) <= toleranceGrad || moved <= toleranceChange || Math.abs(here.loss - lastLoss) < toleranceChange) break;
     }
     await realize();
-    writeMemory(state, { ...memory, direction, length, lastGradient, lastLoss, evaluations: memory.evaluations + evaluations });
+    writeMemory(state, { ...memory, move, lastGradient, lastLoss, evaluations: memory.evaluations + evaluations });
     return first;
   }
 }
@@ -130,8 +138,8 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 interface Memory {
   iterations: number;
   evaluations: number;
-  direction: Float64Array | undefined;
-  length: number;
+  /** The last change of the parameters. */
+  move: Float64Array | undefined;
   lastGradient: Float64Array | undefined;
   lastLoss: number;
   scale: number;
@@ -183,7 +191,7 @@ function readMemory(state: ParamState): Memory {
   const count = numberOf(state, "history", 0);
   const list = (name: string): Float64Array[] => Array.from({ length: count }, (_, i) => vector(state, `${name}.${i}`)!);
   return {
-    iterations: numberOf(state, "n_iter", 0), evaluations: numberOf(state, "func_evals", 0), direction: vector(state, "d"), length: numberOf(state, "t", 0),
+    iterations: numberOf(state, "n_iter", 0), evaluations: numberOf(state, "func_evals", 0), move: vector(state, "move"),
     lastGradient: vector(state, "prev_flat_grad"), lastLoss: numberOf(state, "prev_loss", 0), scale: numberOf(state, "H_diag", 1),
     changes: list("old_dirs"), moves: list("old_stps"),
   };
@@ -191,11 +199,11 @@ function readMemory(state: ParamState): Memory {
 
 function writeMemory(state: ParamState, memory: Memory): void {
   for (const name of Object.keys(state)) delete state[name];
-  Object.assign(state, { n_iter: memory.iterations, func_evals: memory.evaluations, t: memory.length, prev_loss: memory.lastLoss, H_diag: memory.scale, history: memory.changes.length });
+  Object.assign(state, { n_iter: memory.iterations, func_evals: memory.evaluations, prev_loss: memory.lastLoss, H_diag: memory.scale, history: memory.changes.length });
   const put = (name: string, values: Float64Array | undefined): void => {
     if (values) state[name] = fromHost(values, [values.length], "f64");
   };
-  put("d", memory.direction);
+  put("move", memory.move);
   put("prev_flat_grad", memory.lastGradient);
   memory.changes.forEach((values, i) => put(`old_dirs.${i}`, values));
   memory.moves.forEach((values, i) => put(`old_stps.${i}`, values));

@@ -19,7 +19,7 @@ export interface LionOptions extends BaseOptions {
  */
 export class Lion extends Optimizer<LionOptions> {
   constructor(params: ParamsInput<LionOptions>, options: Partial<LionOptions> = {}) {
-    super(params, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, maximize: false, ...options }, options);
+    super(params, { lr: 1e-4, betas: [0.9, 0.99], weightDecay: 0, maximize: false }, options);
   }
   protected override checkGroup(group: LionOptions): void {
     checkBetas("Lion", group.betas);

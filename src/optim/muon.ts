@@ -43,7 +43,7 @@ export class Muon extends Optimizer<MuonOptions> {
       params,
       {
         lr: 1e-3, weightDecay: 0.1, momentum: 0.95, nesterov: true, nsCoefficients: [3.4445, -4.775, 2.0315], eps: 1e-7, nsSteps: 5, adjustLr: "original",
-        orthogonalize: true, adamLrFactor: null, adamBetas: [0.9, 0.95], adamEps: 1e-8, maximize: false, ...options,
+        orthogonalize: true, adamLrFactor: null, adamBetas: [0.9, 0.95], adamEps: 1e-8, maximize: false,
       },
       options,
     );

@@ -47,6 +47,9 @@ export interface Update<O> {
   readonly tensor: (name: string, fill?: number, shape?: Shape) => Tensor;
 }
 
+/** An object without its undefined entries. */
+const defined = <T extends object>(options: T): Partial<T> => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
+
 /**
  * The base of all optimisers. A step records the new value of every parameter and state as graph operations and computes everything, with the
  * forward and backward pass that the gradients need, in one plan. Parameters without a gradient are passed over.
@@ -60,12 +63,12 @@ export abstract class Optimizer<O extends BaseOptions> {
   readonly state = new Map<Tensor, ParamState>();
   private shared = new Map<string, Tensor>();
 
-  constructor(
-    params: ParamsInput<O>,
-    readonly defaults: O,
-    given: Partial<O>,
-  ) {
+  /** The options that groups have unless they say otherwise. */
+  readonly defaults: O;
+
+  constructor(params: ParamsInput<O>, defaults: O, given: Partial<O>) {
     checkOptions<Partial<O>>(new.target.name, given, Object.keys(defaults) as (keyof O & string)[]);
+    this.defaults = { ...defaults, ...defined(given) };
     const items: unknown[] = [...params];
     if (items.length === 0) throw new GraftError("argument", `${new.target.name}: there are no parameters. Pass model.parameters(), or a list of groups [{ params, lr }].`);
     if (items.every((item) => item instanceof Tensor || Array.isArray(item))) this.addParamGroup({ params: items } as unknown as GroupInput<O>);
@@ -89,7 +92,7 @@ export abstract class Optimizer<O extends BaseOptions> {
       known.add(tensor);
       return tensor;
     });
-    const full = { ...this.defaults, ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)), params: tensors } as ParamGroup<O>;
+    const full = { ...this.defaults, ...defined(options), params: tensors } as ParamGroup<O>;
     if (entries.some((entry) => Array.isArray(entry))) full.names = entries.map((entry, i) => (Array.isArray(entry) ? String(entry[0]) : String(i)));
     checkNumber(name, "lr", full.lr, { min: 0 });
     this.checkGroup(full);

@@ -19,7 +19,7 @@ export interface RpropOptions extends BaseOptions {
  */
 export class Rprop extends Optimizer<RpropOptions> {
   constructor(params: ParamsInput<RpropOptions>, options: Partial<RpropOptions> = {}) {
-    super(params, { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false, ...options }, options);
+    super(params, { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false }, options);
   }
   protected override checkGroup({ etas, stepSizes }: RpropOptions): void {
     if (!(etas[0] > 0 && etas[0] < 1 && etas[1] > 1)) throw new GraftError("argument", `Rprop: etas are ${etas.join(", ")}. Use 0 < etas[0] < 1 < etas[1].`);
