@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { isFloat, Node, recordOutput, Tensor, withGrad, type GradientContext } from "../graph/index.js";
+import { isFloat, recordOutput, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
 import { add, cast, identity, sumTo, zeros } from "../ops/index.js";
 
 /** Whether gradients end at a node: a parameter, or a point that was asked for. */

@@ -7,7 +7,8 @@ import type { Tensor } from "../graph/index.js";
 import { ArrayDataset, DataLoader, fromModule, map, weightedSampler, type Dataset, type LoaderOptions } from "./index.js";
 
 /** Sample i is [i, a random number of its own]. */
-const numbered = (length: number): Dataset<readonly [number, Float32Array]> => map(new ArrayDataset(Array.from({ length }, (_, i) => i)), (i, random) => [i, Float32Array.of(random.uniform())] as const);
+const numbered = (length: number): Dataset<readonly [number, Float32Array]> =>
+  map(new ArrayDataset(Array.from({ length }, (_, i) => i)), (i, random) => [i, Float32Array.of(random.uniform())] as const);
 const values = (tensor: Tensor): number[] => Array.from(tensor.node.value!);
 const read = async (loader: AsyncIterable<Tensor[]>): Promise<number[][][]> => {
   const batches: number[][][] = [];

@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { type DType, type Shape } from "../graph/index.js";
+import type { DType, Shape } from "../graph/index.js";
 import { isJsonObject, isReservedName, parseJson, shorten, type Json } from "./json.js";
 import type { ByteSource } from "./source.js";
 

@@ -55,7 +55,10 @@ const convOp = defineOp<ConvAttrs>({
     if (x.shape[1] !== w.shape[1] * groups) throw new GraftError("shape", `conv: x is ${showShape(x.shape)}, weight is ${showShape(w.shape)} with groups = ${groups}. x must have ${w.shape[1] * groups} channels.`);
     return { shape: [x.shape[0], w.shape[0], ...size], dtype: x.dtype };
   },
-  vjp: ({ inputs: [x, w], grad, attrs, needs }) => [needs[0] ? convData(grad, w, { ...attrs, size: x.shape.slice(2) }) : null, needs[1] ? convWeight(x, grad, { ...attrs, size: w.shape.slice(2) }) : null],
+  vjp: ({ inputs: [x, w], grad, attrs, needs }) => [
+    needs[0] ? convData(grad, w, { ...attrs, size: x.shape.slice(2) }) : null,
+    needs[1] ? convWeight(x, grad, { ...attrs, size: w.shape.slice(2) }) : null,
+  ],
   evaluate: ([x, w], attrs, [y]) => {
     y.data.fill(0);
     forEachProduct(x.shape, w.shape, y.shape, attrs, (ix, iw, iy) => (y.data[iy] += x.data[ix] * w.data[iw]));
@@ -72,7 +75,10 @@ const convDataOp = defineOp<ConvAttrs>({
     if (dy.shape[1] !== w.shape[0]) throw new GraftError("shape", `convData: dy is ${showShape(dy.shape)}, weight is ${showShape(w.shape)}. dy must have ${w.shape[0]} channels.`);
     return { shape: [dy.shape[0], w.shape[1] * groups, ...size], dtype: dy.dtype };
   },
-  vjp: ({ inputs: [dy, w], grad, attrs, needs }) => [needs[0] ? conv(grad, w, { ...attrs, size: dy.shape.slice(2) }) : null, needs[1] ? convWeight(grad, dy, { ...attrs, size: w.shape.slice(2) }) : null],
+  vjp: ({ inputs: [dy, w], grad, attrs, needs }) => [
+    needs[0] ? conv(grad, w, { ...attrs, size: dy.shape.slice(2) }) : null,
+    needs[1] ? convWeight(grad, dy, { ...attrs, size: w.shape.slice(2) }) : null,
+  ],
   evaluate: ([dy, w], attrs, [dx]) => {
     dx.data.fill(0);
     forEachProduct(dx.shape, w.shape, dy.shape, attrs, (ix, iw, iy) => (dx.data[ix] += dy.data[iy] * w.data[iw]));
@@ -86,7 +92,10 @@ const convWeightOp = defineOp<ConvAttrs>({
   name: "convWeight",
   trait: "opaque",
   infer: ([x, dy], { size, groups }) => ({ shape: [dy.shape[1], x.shape[1] / groups, ...size], dtype: x.dtype }),
-  vjp: ({ inputs: [x, dy], grad, attrs, needs }) => [needs[0] ? convData(dy, grad, { ...attrs, size: x.shape.slice(2) }) : null, needs[1] ? conv(x, grad, { ...attrs, size: dy.shape.slice(2) }) : null],
+  vjp: ({ inputs: [x, dy], grad, attrs, needs }) => [
+    needs[0] ? convData(dy, grad, { ...attrs, size: x.shape.slice(2) }) : null,
+    needs[1] ? conv(x, grad, { ...attrs, size: dy.shape.slice(2) }) : null,
+  ],
   evaluate: ([x, dy], attrs, [dw]) => {
     dw.data.fill(0);
     forEachProduct(x.shape, dw.shape, dy.shape, attrs, (ix, iw, iy) => (dw.data[iw] += x.data[ix] * dy.data[iy]));

@@ -1,4 +1,4 @@
-import { type Tensor } from "../graph/index.js";
+import type { Tensor } from "../graph/index.js";
 import { cast, eq } from "./scalar.js";
 import { iota, type CreateOptions } from "./source.js";
 

@@ -12,8 +12,11 @@ export type PoolAttrs = {
 /** Average pooling: what a window's sum is divided by counts its padding, or only its pixels. */
 export type AveragePoolAttrs = PoolAttrs & { readonly countPad: boolean };
 
+/** Called for a window with its position and those of its pixels within the plane. */
+type WindowVisitor = (plane: number, row: number, col: number, pixels: readonly number[]) => void;
+
 /** Calls `body(plane, row, col, pixels)` for every window, with the positions (within the plane) of the pixels that exist, in row-major order. */
-function forEachWindow(image: Shape, rows: number, cols: number, { kernel, stride, pad, dilation }: PoolAttrs, body: (plane: number, row: number, col: number, pixels: readonly number[]) => void): void {
+function forEachWindow(image: Shape, rows: number, cols: number, { kernel, stride, pad, dilation }: PoolAttrs, body: WindowVisitor): void {
   const [height, width] = image.slice(-2);
   const planes = sizeOf(image.slice(0, -2));
   const along = (o: number, d: number, limit: number): number[] =>

@@ -1,4 +1,4 @@
-import { type KernelCall, type Spec, type Tensor } from "../graph/index.js";
+import type { KernelCall, Spec, Tensor } from "../graph/index.js";
 import { logsumexp } from "./reduce.js";
 import { eq, sub, where } from "./scalar.js";
 import { iota } from "./source.js";

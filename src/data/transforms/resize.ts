@@ -1,4 +1,3 @@
-import type { Image } from "../sample.js";
 import { blank, toSize, type Size, type Transform } from "./image.js";
 
 /**
