@@ -12,6 +12,7 @@ function swapsLastTwo(value: Value): boolean {
 function swapped(value: Value): Value {
   const dims = value.shape.map((_, d) => d);
   dims.push(...dims.splice(-2).reverse());
+  if (value.kind === "constant") return { ...value, shape: dims.map((d) => value.shape[d]) }; // it has no memory to look at otherwise
   return { ...value, kind: "op", op: permuteOp as unknown as Value["op"], attrs: { dims }, inputs: [value], shape: dims.map((d) => value.shape[d]), outputs: undefined };
 }
 
