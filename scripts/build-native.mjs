@@ -38,10 +38,17 @@ function localHeaders() {
   return configured || existsSync(join(prefix, "include", "node", "node_api.h")) ? [`--nodedir=${prefix}`] : [];
 }
 
+/** 1 where the compiler is GCC: binding.gyp then uses flags that clang does not know. */
+function gnuCompiler() {
+  const { stdout } = spawnSync(process.env.CXX || "c++", ["--version"], { encoding: "utf8", shell: true });
+  return /Free Software Foundation/.test(stdout ?? "") ? 1 : 0;
+}
+
 function compile(clean) {
   const gyp = require.resolve("node-gyp/bin/node-gyp.js");
   const args = [gyp, ...(clean ? ["clean"] : []), "configure", "build", "--release", `-j${availableParallelism()}`, ...localHeaders()];
-  const result = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 28 });
+  const env = { ...process.env, GYP_DEFINES: `${process.env.GYP_DEFINES ?? ""} gnu_compiler=${gnuCompiler()}`.trim() };
+  const result = spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8", maxBuffer: 1 << 28 });
   mkdirSync(dirname(logFile), { recursive: true });
   writeFileSync(logFile, `${result.stdout ?? ""}${result.stderr ?? ""}${result.error ? `${result.error.message}\n` : ""}`);
   if (result.status !== 0) throw new Error(`node-gyp ended with ${result.status ?? result.signal ?? result.error?.message}`);
