@@ -95,7 +95,9 @@ export function constant(x: Tensor, value: number): Tensor {
   setNode(x, fromData(allocate(x.dtype, x.size).fill(encode(x.dtype, value)), x.shape, x.dtype));
   return x;
 }
+/** Fills with 0. */
 export const zeros = (x: Tensor): Tensor => constant(x, 0);
+/** Fills with 1. */
 export const ones = (x: Tensor): Tensor => constant(x, 1);
 
 /** The identity matrix (ones on the diagonal of a 2-d tensor). */

@@ -20,7 +20,9 @@ export function manualSeed(value: number): void {
   stream = 0;
 }
 
+/** The state of the generator, to be saved with a run and given to {@link setRandomState} later. */
 export const getRandomState = (): RandomState => ({ seed, stream });
+/** Goes on with the random numbers that would have followed {@link getRandomState}. */
 export function setRandomState(state: RandomState): void {
   seed = state.seed;
   stream = state.stream;
