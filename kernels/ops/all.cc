@@ -20,6 +20,7 @@
 #include "gather.cc"
 #include "linalg.cc"
 #include "pad.cc"
+#include "peak.cc"
 #include "scan.cc"
 #include "sort.cc"
 
@@ -59,6 +60,7 @@ static constexpr KernelEntry kKernels[] = {
     {"indexAdd", runIndexAdd},
     {"oneHot", runOneHot},
     {"pad", runPad},
+    {"peak", runPeak},
     {"cat", runCat},
     {"sort", runSort},
     {"topk", runTopk},

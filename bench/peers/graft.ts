@@ -1,0 +1,73 @@
+import { compile, F, manualSeed, nn, optim, randint, randn, realize, tensor, type Tensor } from "../../src/index.js";
+import { serve, type Step } from "./serve.js";
+
+class SimpleCNN extends nn.Module {
+  conv1 = new nn.Conv2d(1, 32, { kernelSize: 3, padding: 1 });
+  pool = new nn.MaxPool2d(2);
+  fc1: nn.Linear;
+  fc2 = new nn.Linear(128, 10);
+  constructor(side: number) {
+    super();
+    this.fc1 = new nn.Linear(32 * (side / 2) ** 2, 128);
+  }
+  override forward(x: Tensor): Tensor {
+    x = this.pool.forward(F.relu(this.conv1.forward(x)));
+    return this.fc2.forward(F.relu(this.fc1.forward(x.flatten(1))));
+  }
+}
+
+interface Setup {
+  readonly model: nn.Module;
+  readonly optimizer: { zeroGrad(): void; step(): Promise<unknown> };
+  readonly x: Tensor;
+  readonly y: Tensor;
+  readonly loss: (output: Tensor, target: Tensor) => Tensor;
+}
+
+function setup(workload: string): Setup {
+  manualSeed(0);
+  const entropy = (output: Tensor, target: Tensor): Tensor => F.crossEntropy(output, target);
+  const side = workload === "cnn28_b64" ? 28 : 16;
+  switch (workload) {
+    case "cnn16_b64":
+    case "cnn28_b64": {
+      const model = new SimpleCNN(side);
+      return { model, optimizer: new optim.Adam(model.parameters(), { lr: 1e-3 }), x: randn([64, 1, side, side]), y: randint(10, [64]), loss: entropy };
+    }
+    case "mlp_b128": {
+      const model = new nn.Sequential(new nn.Linear(784, 512), new nn.ReLU(), new nn.Linear(512, 512), new nn.ReLU(), new nn.Linear(512, 10));
+      return { model, optimizer: new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 }), x: randn([128, 784]), y: randint(10, [128]), loss: entropy };
+    }
+    case "xor_b4": {
+      const model = new nn.Sequential(new nn.Linear(2, 8), new nn.Tanh(), new nn.Linear(8, 1));
+      const x = tensor([[0, 0], [0, 1], [1, 0], [1, 1]]);
+      return { model, optimizer: new optim.SGD(model.parameters(), { lr: 0.1 }), x, y: tensor([[0], [1], [1], [0]]), loss: (output, target) => F.mseLoss(output, target) };
+    }
+    default:
+      throw new Error(`unknown workload ${workload}`);
+  }
+}
+
+serve(async (workload): Promise<Step> => {
+  const { model, optimizer, x, y, loss } = setup(workload);
+  await realize(x, y);
+  const forward = (input: Tensor, target: Tensor): Tensor => {
+    optimizer.zeroGrad();
+    const value = loss(model.forward(input), target);
+    value.backward();
+    return value;
+  };
+  if (process.argv[3] === "compile") {
+    const step = compile((input, target) => {
+      const value = forward(input, target);
+      void optimizer.step();
+      return value;
+    });
+    return async () => (await step(x, y)).item();
+  }
+  return async () => {
+    const value = forward(x, y);
+    await optimizer.step();
+    return value.item();
+  };
+});

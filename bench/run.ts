@@ -1,0 +1,78 @@
+// npm run bench: one training step in Graft and in its peers, in turns on one machine. --filter NAME, --seconds N, --rounds N, --json FILE.
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import { allPeers, Runner, type Peer } from "./peer.js";
+import { measurePeak } from "./peak.js";
+import { workloads, type Round, type Workload } from "./workloads.js";
+
+const { values } = parseArgs({
+  options: { filter: { type: "string", default: "" }, peers: { type: "string", default: "" }, seconds: { type: "string", default: "4" }, rounds: { type: "string", default: "5" }, json: { type: "string" }, help: { type: "boolean", short: "h" } },
+});
+if (values.help) {
+  process.stdout.write("npm run bench -- [--filter NAME] [--peers graft,pytorch] [--seconds 4] [--rounds 5] [--json FILE]\n\nTimes one training step; peers take turns. `npm run bench:peers` installs the JavaScript peers; PyTorch is used if GRAFT_BENCH_PYTHON (or python3) has it.\n");
+  process.exit(0);
+}
+const python = process.env.GRAFT_BENCH_PYTHON ?? "python3";
+const hasTorch = spawnSync(python, ["-c", "import torch"], { stdio: "ignore" }).status === 0;
+const wanted = values.peers.split(",").filter(Boolean);
+const peers = allPeers(hasTorch, python).filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.startsWith(word)));
+const missing = peers.filter((peer) => peer.missing !== undefined);
+const present = peers.filter((peer) => peer.missing === undefined);
+const chosen = workloads.filter(({ name }) => name.includes(values.filter));
+if (chosen.length === 0) {
+  process.stderr.write(`bench: no workload matches "${values.filter}". There are: ${workloads.map(({ name }) => name).join(", ")}.\n`);
+  process.exit(1);
+}
+
+const median = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[times.length >> 1];
+
+/** Runs all peers in turns; each keeps its process, so that caches and compiled plans stay warm. */
+async function measure(workload: Workload, milliseconds: number, rounds: number): Promise<Map<Peer, Round>> {
+  const runners = new Map(present.map((peer) => [peer, new Runner(peer, workload.name)]));
+  const total = new Map<Peer, { times: number[]; rss: number; first?: number; error?: string }>();
+  for (let round = 0; round < rounds; round++) {
+    for (const [peer, runner] of runners) {
+      const sum = total.get(peer) ?? { times: [], rss: 0 };
+      total.set(peer, sum);
+      if (sum.error !== undefined) continue;
+      const result = await runner.round(milliseconds);
+      sum.times.push(...result.times);
+      sum.rss = Math.max(sum.rss, result.rss);
+      sum.first ??= result.first;
+      sum.error = result.error;
+    }
+  }
+  for (const runner of runners.values()) runner.stop();
+  return total;
+}
+
+const peak = measurePeak();
+const rounds = Math.max(1, Number(values.rounds));
+const milliseconds = (Number(values.seconds) * 1000) / rounds;
+process.stdout.write(`${cpus()[0].model}, ${cpus().length} CPUs; FMA peak ${peak === undefined ? "not measured (no native kernels)" : `${peak.toFixed(0)} GFLOP/s`}\n`);
+for (const { name, missing: how } of missing) process.stdout.write(`${name}: not here; ${how}\n`);
+const header = ["workload", "peer", "median ms", "min ms", "ratio", "GFLOP/s", "of peak", "peak MiB", "first ms"];
+const rows: string[][] = [];
+const report: Record<string, unknown>[] = [];
+for (const workload of chosen) {
+  const results = await measure(workload, milliseconds, rounds);
+  const own = [...results.entries()].find(([{ name }]) => name === "graft")?.[1];
+  for (const [{ name }, { times, rss, first, error }] of results) {
+    if (error !== undefined) {
+      rows.push([workload.name, name, `cannot run it: ${error}`]);
+      report.push({ workload: workload.name, peer: name, error });
+      continue;
+    }
+    const mid = median(times);
+    const gflops = workload.flops / mid / 1e6;
+    const ratio = own && own.times.length > 0 ? mid / median(own.times) : NaN;
+    rows.push([workload.name, name, mid.toFixed(3), Math.min(...times).toFixed(3), `${ratio.toFixed(2)}x`, gflops.toFixed(2), peak === undefined ? "" : `${((100 * gflops) / peak).toFixed(1)} %`, (rss / 2 ** 20).toFixed(0), (first ?? NaN).toFixed(0)]);
+    report.push({ workload: workload.name, peer: name, median: mid, minimum: Math.min(...times), ratio, gflops, peak, rss, first, steps: times.length });
+  }
+}
+const widths = header.map((title, column) => Math.max(title.length, ...rows.filter((row) => row.length > 3).map((row) => (row[column] ?? "").length)));
+for (const row of [header, ...rows]) process.stdout.write(`${row.map((cell, i) => (i < 2 || row.length === 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ")}\n`);
+process.stdout.write("ratio: the peer's median step over Graft's; above 1 Graft is faster.\n");
+if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine: cpus()[0].model, peak, results: report }, null, 2)}\n`);

@@ -1,0 +1,39 @@
+/** A training step that every peer runs: forward, backward, update. */
+export interface Workload {
+  readonly name: string;
+  readonly what: string;
+  /** Multiply-adds of the matrix products and convolutions of one step, times two. The same number serves all peers. */
+  readonly flops: number;
+}
+
+const cnn = (batch: number, side: number): number => {
+  const pixels = batch * side * side;
+  const features = 32 * (side / 2) ** 2;
+  const conv = 2 * pixels * 32 * 9;
+  const dense = 2 * batch * (features * 128 + 128 * 10);
+  return 2 * conv + 3 * dense; // the first convolution needs no gradient for its input
+};
+
+const dense = (batch: number, ...sizes: number[]): number => {
+  let total = 0;
+  for (let i = 0; i + 1 < sizes.length; i++) total += 2 * batch * sizes[i] * sizes[i + 1] * (i === 0 ? 2 : 3);
+  return total;
+};
+
+export const workloads: readonly Workload[] = [
+  { name: "cnn16_b64", what: "SimpleCNN, 64 images of 1x16x16, Adam, cross entropy", flops: cnn(64, 16) },
+  { name: "cnn28_b64", what: "SimpleCNN, 64 images of 1x28x28, Adam, cross entropy", flops: cnn(64, 28) },
+  { name: "mlp_b128", what: "784-512-512-10 ReLU, batch 128, SGD with momentum, cross entropy", flops: dense(128, 784, 512, 512, 10) },
+  { name: "xor_b4", what: "2-8-1 tanh, batch 4, SGD, mean squared error", flops: dense(4, 2, 8, 1) },
+];
+
+/** What a peer answers to a round. */
+export interface Round {
+  /** Milliseconds of each step. */
+  readonly times: readonly number[];
+  /** Peak resident memory of the process, in bytes. */
+  readonly rss: number;
+  /** Milliseconds of the first step (first round only). */
+  readonly first?: number;
+  readonly error?: string;
+}
