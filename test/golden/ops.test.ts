@@ -1,57 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { F, grad, hasNative, realize, tensor, useBackend, type Tensor } from "graftml";
-import { difference, prepare, readGolden, stored, type OpCase, type PrepareOptions } from "./cases.js";
+import { prepare, readGolden, stored, type OpCase, type PrepareOptions } from "./cases.js";
+import { call, differences, objective } from "./run.js";
 
 const { json, tensors } = await readGolden<{ cases: readonly OpCase[] }>("ops/ops");
 const cases = json.cases.map((test) => [test.id, test] as const);
 const differentiable = cases.filter(([, { grads }]) => grads !== undefined && Object.keys(grads).length > 0);
 
-/** The outputs of a case as a list. */
-function call(test: OpCase, args: readonly unknown[]): Tensor[] {
-  const fn = (F as unknown as Record<string, (...args: readonly unknown[]) => Tensor | Tensor[]>)[test.call];
-  if (fn === undefined) throw new Error(`F has no function "${test.call}"`);
-  const result = fn(...args);
-  return Array.isArray(result) ? result : [result];
-}
-
-/** sum_i sum(output_i * cotangent_i): the scalar whose gradients the file holds. */
-function objective(test: OpCase, outputs: readonly Tensor[]): Tensor {
-  const terms = (test.cotangents ?? []).map((key) => {
-    const output = outputs[Number(/cot(\d+)$/.exec(key)![1])];
-    const { data } = stored(tensors, key);
-    return F.sum(F.mul(output, tensor(Float64Array.from(data), { dtype: output.dtype, shape: output.shape })));
-  });
-  return terms.reduce((total, term) => F.add(total, term));
-}
-
 describe.each(["reference", "cpu"] as const)("golden ops on the %s backend", (backend) => {
-  const skip = backend === "cpu" && !hasNative();
   beforeAll(() => {
-    if (!skip) useBackend(backend);
+    if (backend === "reference" || hasNative()) useBackend(backend);
   });
   afterAll(() => useBackend(undefined));
 
-  // f32 with the file's tolerance; f64 with what the f32 storage of the expected values leaves uncertain
-  describe.each(["f32", "f64"] as const)("%s", (dtype) => {
-    it.each(cases)("%s", async (_, test) => {
-      if (skip) return void expect.soft(skip, "the native addon is not built").toBe(true);
-      const [rtol, atol] = dtype === "f32" ? [test.rtol, test.atol] : [1e-6, 1e-6];
-      const { args, leaves } = prepare(test, tensors, { dtype, requiresGrad: true });
-      const outputs = call(test, args);
-      expect(outputs.length).toBe(test.outputs.length);
-      const wanted = Object.entries(test.grads ?? {});
-      if (wanted.length > 0) objective(test, outputs).backward();
-      const gradients = wanted.map(([key]) => leaves.get(key)!.grad!);
-      await realize(...outputs, ...gradients);
-      const problems = [
-        ...outputs.map((output, i) => difference(test.outputs[i], output.dataSync(), output.shape, stored(tensors, test.outputs[i]), rtol, atol)),
-        ...wanted.map(([input, key], i) => {
-          const shape = stored(tensors, input).shape;
-          return difference(key, gradients[i].dataSync(), gradients[i].shape, { ...stored(tensors, key), shape }, rtol, atol);
-        }),
-      ];
-      expect(problems.filter((problem) => problem !== undefined)).toEqual([]);
-    });
+  describe.skipIf(backend === "cpu" && !hasNative()).each(["f32", "f64"] as const)("%s (cpu: needs the native addon)", (dtype) => {
+    it.each(cases)("%s", async (_, test) => expect(await differences(test, tensors, dtype)).toEqual([]));
   });
 });
 
@@ -67,7 +30,7 @@ const inputKind: Readonly<Record<string, (x: Tensor) => Tensor>> = {
 /** The objective of a case as a function of its inputs. */
 function objectiveOf(test: OpCase, { args }: { readonly args: readonly unknown[] }): Tensor {
   const kind = inputKind[test.call];
-  return objective(test, call(test, kind === undefined ? args : [kind(args[0] as Tensor), ...args.slice(1)]));
+  return objective(test, tensors, call(test, kind === undefined ? args : [kind(args[0] as Tensor), ...args.slice(1)]));
 }
 
 /** Gradients that cannot be differentiated again, as in PyTorch. */
