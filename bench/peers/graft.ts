@@ -17,7 +17,7 @@ class SimpleCNN extends nn.Module {
 }
 
 interface Setup {
-  readonly model: nn.Module;
+  readonly model: { forward(x: Tensor): Tensor };
   readonly optimizer: { zeroGrad(): void; step(): Promise<unknown> };
   readonly x: Tensor;
   readonly y: Tensor;

@@ -33,7 +33,7 @@ describe.each(backends)("gradients on %s", (backend) => {
     const cube = (x: Tensor): Tensor => F.sum(F.mul(F.mul(x, x), x));
     expect(await grad(grad(cube))(tensor(2)).toArray()).toBe(12); // 6x
     expect(await grad(grad(grad(cube)))(tensor(2)).toArray()).toBe(6);
-    const [value, gradients] = valueAndGrad((a, b) => F.sum(F.mul(a, b)))(tensor([1, 2]), tensor([3, 4]));
+    const [value, gradients] = valueAndGrad((a: Tensor, b: Tensor) => F.sum(F.mul(a, b)))(tensor([1, 2]), tensor([3, 4]));
     expect(value.item()).toBe(11);
     expect(await Promise.all((gradients as Tensor[]).map((g) => g.toArray()))).toEqual([[3, 4], [1, 2]]);
     const { value: exp, pullback } = vjp((x) => F.exp(x), [tensor([0, 1])]);
