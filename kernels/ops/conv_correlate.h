@@ -11,7 +11,10 @@ namespace conv {
 constexpr int64_t kSteps = 288;              // of the inner sum at once: a panel of weights and the pixels under it stay in L1
 constexpr int64_t kPlaneBytes = 128 << 10;   // planes of one chunk of channels: a quarter of L2
 constexpr int64_t kPanels = 16;              // panels of weights per block
-constexpr int64_t kPoints = 384;             // lattice points per band
+constexpr int64_t kPoints = 384;             // lattice points per band, and where the inner sum is short,
+constexpr int64_t kShort = 64;               // so that the program takes longer than the product,
+constexpr int64_t kShortPoints = 896;        // longer bands, of which
+constexpr int64_t kShortTile = 20 << 10;     // as many rows are finished at a time as stay in L1
 constexpr double kTaskWork = 1 << 18;        // multiply-adds that are worth handing to another thread
 
 // The weights in the order in which the micro-kernel takes them, and the offsets of the taps, per phase; all tasks read them.
@@ -91,12 +94,24 @@ template <class T> struct Recipe {
   }
 };
 
+// One or two rows alone (depthwise convolution) take more vectors at once than gemm::kVecs, so that enough sums are under way.
+constexpr int kThinRows = 2, kThinVecs = 8;
+template <class T, int MR, int NV> struct MakeThin {
+  static void run(int64_t K, const T* a, const T* b, const int32_t* offset, T* c, int64_t ldc, int tail, bool add) {
+    gemm::block<T, MR, NV, false>(K, gemm::PackedA<T, MR>{a}, gemm::TapsB<T>{b, offset}, c, ldc, tail, add);
+  }
+};
+template <class T> static constexpr gemm::TapsFn<T> kThinBlock[kThinRows][kThinVecs] = {
+    {MakeThin<T, 1, 1>::run, MakeThin<T, 1, 2>::run, MakeThin<T, 1, 3>::run, MakeThin<T, 1, 4>::run, MakeThin<T, 1, 5>::run, MakeThin<T, 1, 6>::run, MakeThin<T, 1, 7>::run, MakeThin<T, 1, 8>::run},
+    {MakeThin<T, 2, 1>::run, MakeThin<T, 2, 2>::run, MakeThin<T, 2, 3>::run, MakeThin<T, 2, 4>::run}};
+
 // c[row, point] (+)= weights * planes for `height` x `width` points whose rows are `pitch` apart in the planes and `width` apart in c.
 // Where nothing is accumulated, a row's last vector is stored whole: the next rows then overwrite what is too much.
 template <class T>
 static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const gemm::Cut& panels, int64_t panel0, int64_t panel1, int64_t K, const T* weights, const T* planes, int64_t pitch, const int32_t* offset, bool add, bool exact) {
   constexpr int L = kLanes<T>;
-  const gemm::Cut vectors(ceilDiv(width, L), gemm::kVecs);
+  const bool thin = panels.units <= kThinRows;
+  const gemm::Cut vectors(ceilDiv(width, L), thin ? kThinVecs / panels.units : gemm::kVecs);
   const int64_t row0 = panels.begin(panel0);
   for (int64_t r = 0; r < height; r++) {
     for (int64_t j = 0; j < vectors.pieces; j++) {
@@ -104,7 +119,8 @@ static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const
       const int tail = rest >= L || (!exact && (height - 1 - r) * width >= L - rest) ? L : int(rest);
       for (int64_t i = panel0; i < panel1; i++) {
         const int64_t row = panels.begin(i), mr = panels.begin(i + 1) - row;
-        gemm::kTapsBlock<T>.fn[mr - 1][nv - 1](K, weights + row * K, planes + r * pitch + col, offset, c + (row - row0) * ldc + r * width + col, ldc, tail, add);
+        const gemm::TapsFn<T> block = thin ? kThinBlock<T>[mr - 1][nv - 1] : gemm::kTapsBlock<T>.fn[mr - 1][nv - 1];
+        block(K, weights + row * K, planes + r * pitch + col, offset, c + (row - row0) * ldc + r * width + col, ldc, tail, add);
       }
     }
   }
@@ -113,7 +129,7 @@ static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const
 template <class T> class Correlation {
  public:
   Correlation(const Problem& p, bool isData, const T* image, const T* w, const Target& target, const Context& context)
-      : r_(p, isData, kPoints), image_(image), w_(w), target_(target), context_(context), batch_(p.batch) {
+      : r_(p, isData, stepsOf(p, isData) < kShort ? kShortPoints : kPoints), image_(image), w_(w), target_(target), context_(context), batch_(p.batch), steps_(stepsOf(p, isData)) {
     pixels_ = r_.bands.axis[0].image * r_.bands.axis[1].image;
   }
 
@@ -125,11 +141,15 @@ template <class T> class Correlation {
     groupsPerBlock_ = blocksPerGroup_ > 1 ? 1 : larger(1, smaller(r_.groups, kPanels * gemm::kRows / r_.rows));
     const int64_t blocks = blocksPerGroup_ > 1 ? r_.groups * blocksPerGroup_ : ceilDiv(r_.groups, groupsPerBlock_);
     const Bands& b = r_.bands;
-    const int64_t steps = r_.channels * r_.taps / r_.phases;
-    byRow_ = rowCost(b.size[1]) * b.size[0] <= rowCost((b.size[0] - 1) * b.pitch + b.size[1]) * 1.05 || steps < 64;
+    byRow_ = rowCost(b.size[1]) * b.size[0] <= rowCost((b.size[0] - 1) * b.pitch + b.size[1]) * 1.05 || steps_ < kShort;
     tileRow_ = roundUp(byRow_ ? b.size[0] * b.size[1] : (b.size[0] - 1) * b.pitch + b.size[1], kLanes<T>);
     tileRows_ = blocksPerGroup_ > 1 ? smaller(r_.rows, kPanels * gemm::kRows) : groupsPerBlock_ * r_.rows;
     const bool direct = target_.direct() && byRow_ && r_.phases == 1;
+    panelsAtOnce_ = panels.pieces;
+    if (!direct && steps_ < kShort && r_.chunks() == 1 && r_.phases == 1 && groupsPerBlock_ == 1) {
+      panelsAtOnce_ = larger(1, kShortTile / (gemm::kRows * tileRow_ * int64_t(sizeof(T))));
+      tileRows_ = smaller(tileRows_, panelsAtOnce_ * gemm::kRows);
+    }
     planesBytes_ = roundUp(r_.chunk * b.planes * b.plane * int64_t(sizeof(T)), 64);
     tileBytes_ = direct ? 0 : roundUp(tileRows_ * tileRow_ * r_.phases * int64_t(sizeof(T)), 64);
     finalBytes_ = r_.phases == 1 || target_.direct() ? 0 : roundUp(tileRows_ * b.size[0] * b.axis[0].phases * b.size[1] * b.axis[1].phases * int64_t(sizeof(T)), 64);
@@ -138,7 +158,7 @@ template <class T> class Correlation {
     if (!shared) return rows::fail(context_, "conv", "no memory for its working buffers");
     r_.tables(shared);
     r_.pack(w_, context_);
-    const double work = double(tileRows_) * double(b.size[0] * b.size[1]) * double(r_.phases) * double(steps + 1);
+    const double work = double(batch_) * double(r_.groups * r_.rows) * double(b.total() * b.size[0] * b.size[1]) * double(r_.phases) * double(steps_ + 1) / double(batch_ * b.total() * blocks);
     const int64_t grain = work >= kTaskWork ? 1 : int64_t(kTaskWork / (work + 1)) + 1;
     bool failed = false;
     parallelFor(context_, batch_ * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
@@ -152,6 +172,9 @@ template <class T> class Correlation {
   }
 
  private:
+  // Length of the inner sum; of an average phase for the data gradient.
+  static int64_t stepsOf(const Problem& p, bool isData) { return isData ? p.out * p.taps() / larger(1, smaller(p.taps(), p.stride[0] * p.stride[1])) : p.in * p.taps(); }
+
   // In units of one multiply-add instruction: short blocks wait for their own sums (latency 4, two per cycle).
   static double rowCost(int64_t width) {
     const gemm::Cut vectors(ceilDiv(width, kLanes<T>), gemm::kVecs);
@@ -170,27 +193,33 @@ template <class T> class Correlation {
     } else {
       group0 = block * groupsPerBlock_, group1 = smaller(r_.groups, group0 + groupsPerBlock_);
     }
+    for (int64_t panel = panel0; panel < panel1; panel += panelsAtOnce_) finish(memory, runner, image, band, group0, group1, panel, smaller(panel1, panel + panelsAtOnce_), panel == panel0);
+  }
+
+  void finish(char* memory, ProgramRunner* runner, int64_t image, int64_t band, int64_t group0, int64_t group1, int64_t panel0, int64_t panel1, bool fill) {
+    const Bands& b = r_.bands;
     T* const planes = reinterpret_cast<T*>(memory);
     T* const tile = reinterpret_cast<T*>(memory + planesBytes_);
+    const gemm::Cut panels = r_.panels();
     const int64_t row0 = panels.begin(panel0), height = panels.begin(panel1) - row0, first = group0 * r_.rows + row0;
     const int64_t top = b.begin(band, 0), left = b.begin(band, 1), rows = b.extent(band, 0, 0), cols = b.extent(band, 1, 0);
     const bool direct = tileBytes_ == 0;
     T* const c = direct ? static_cast<T*>(target_.direct()) + target_.pixel(image, first, top, left) : tile;
     const int64_t ldc = direct ? target_.height() * target_.width() : tileRow_;
-    for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, image, band, g, panel0, panel1);
+    for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, image, band, g, panel0, panel1, fill);
     if (direct) return;
     const int64_t channels = height * (group1 - group0);
     if (r_.phases == 1) target_.write(runner, image, first, channels, top, rows, left, cols, tile, tileRow_, byRow_ ? cols : b.pitch);
     else interleave(runner, image, first, channels, band, tile, reinterpret_cast<T*>(memory + planesBytes_ + tileBytes_));
   }
 
-  void product(T* c, int64_t ldc, T* planes, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1) {
+  void product(T* c, int64_t ldc, T* planes, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1, bool fill) {
     const Bands& b = r_.bands;
     const gemm::Cut panels = r_.panels();
     const bool several = r_.chunks() > 1;
     for (int64_t n = 0; n < r_.chunks() || n == 0; n++) {
       const int64_t count = r_.channels == 0 ? 0 : r_.chunkSize(n);
-      if (count > 0) fillPlanes(planes, b, band, image_ + ((image * r_.groups + group) * r_.channels + n * r_.chunk) * pixels_, count);
+      if (count > 0 && fill) fillPlanes(planes, b, band, image_ + ((image * r_.groups + group) * r_.channels + n * r_.chunk) * pixels_, count);
       for (int64_t f = 0; f < r_.phases; f++) {
         const int64_t rows = b.extent(band, 0, f / r_.phaseCount[1]), cols = b.extent(band, 1, f % r_.phaseCount[1]), K = count * r_.reach(f);
         if (rows == 0 || cols == 0) continue;
@@ -228,7 +257,7 @@ template <class T> class Correlation {
   const T* w_;
   const Target& target_;
   const Context& context_;
-  int64_t batch_, pixels_, blocksPerGroup_, groupsPerBlock_, tileRow_, tileRows_, planesBytes_, tileBytes_, finalBytes_;
+  int64_t batch_, steps_, pixels_, blocksPerGroup_, groupsPerBlock_, panelsAtOnce_, tileRow_, tileRows_, planesBytes_, tileBytes_, finalBytes_;
   bool byRow_;
 };
 

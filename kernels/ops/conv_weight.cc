@@ -80,8 +80,11 @@ template <class T> class WeightGradient {
     const int64_t perGroup = p_.out * p_.in * p_.taps(), size = p_.groups * perGroup;
     length_ = roundUp((bands_.size[0] - 1) * bands_.pitch + bands_.size[1], kLanes<T>);
     pieces_ = p_.batch * bands_.total();
+    // A 1 x 1 convolution whose images are whole vectors is read where it is.
+    inPlace_ = p_.taps() == 1 && p_.stride[0] * p_.stride[1] == 1 && p_.pad[0] == 0 && p_.pad[1] == 0 && p_.y[0] == p_.x[0] && p_.y[1] == p_.x[1] && p_.y[0] * p_.y[1] % kLanes<T> == 0;
+    if (inPlace_) length_ = p_.y[0] * p_.y[1], pieces_ = p_.batch;
     perRun_ = larger(1, smaller(pieces_, kRun / length_));
-    const int64_t channel = bands_.planes * bands_.plane;
+    const int64_t channel = inPlace_ ? length_ : bands_.planes * bands_.plane;
     channelBlock_ = larger(1, smaller(p_.in, kImageBytes / int64_t(sizeof(T)) / (perRun_ * channel)));
     while (channelBlock_ > 1 && channelBlock_ * channel >= kLargest) channelBlock_ /= 2;
     columns_ = roundUp(channelBlock_ * p_.taps(), kDotCols);
@@ -91,7 +94,7 @@ template <class T> class WeightGradient {
     imageGroups_ = larger(1, smaller(ceilDiv(kTasks, blocks), ceilDiv(pieces_, perRun_)));
 
     const int64_t unit = int64_t(sizeof(T));
-    xBytes_ = roundUp(perRun_ * channelBlock_ * channel * unit, 64), dyBytes_ = roundUp(rowBlock * dyRow_ * unit, 64);
+    xBytes_ = inPlace_ ? 0 : roundUp(perRun_ * channelBlock_ * channel * unit, 64), dyBytes_ = inPlace_ ? 0 : roundUp(rowBlock * dyRow_ * unit, 64);
     const int64_t local = xBytes_ + dyBytes_ + roundUp(rowBlock * columns_ * unit, 64);
     const int64_t tableBytes = roundUp(columns_ * 4, 64), partialBytes = imageGroups_ > 1 ? roundUp(imageGroups_ * size * unit, 64) : 0;
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, size_t(tableBytes + partialBytes + local)));
@@ -119,13 +122,12 @@ template <class T> class WeightGradient {
   }
 
  private:
-  // Offsets of the columns (channel, tap) in x; those that only fill up the last block repeat the first.
+  // Offsets of the columns (channel, tap) in x.
   void table() {
     int64_t n = 0;
     for (int64_t c = 0; c < channelBlock_; c++)
       for (int64_t kh = 0; kh < p_.kernel[0]; kh++)
-        for (int64_t kw = 0; kw < p_.kernel[1]; kw++) offset_[n++] = int32_t(c * bands_.planes * bands_.plane + bands_.offset(kh, kw, 0, 0));
-    while (n < columns_) offset_[n++] = offset_[0];
+        for (int64_t kw = 0; kw < p_.kernel[1]; kw++) offset_[n++] = int32_t(inPlace_ ? c * length_ : c * bands_.planes * bands_.plane + bands_.offset(kh, kw, 0, 0));
   }
 
   void task(char* memory, int64_t imageGroup, int64_t block, T* result) {
@@ -140,8 +142,13 @@ template <class T> class WeightGradient {
     if (imageGroup < cut.pieces) {
       for (int64_t from = cut.begin(imageGroup), end = cut.begin(imageGroup + 1); from < end; from += perRun_) {
         const int64_t count = smaller(perRun_, end - from);
-        for (int64_t s = 0; s < count; s++) load(from + s, s, x, dy, g, row0, rowCount, channel0, channels);
-        accumulate(sum, x, dy, count, rowCount, columns);
+        if (inPlace_) {
+          const Operands at{dy_ + ((from * p_.groups + g) * p_.out + row0) * length_, length_, p_.groups * p_.out * length_, x_ + ((from * p_.groups + g) * p_.in + channel0) * length_, p_.groups * p_.in * length_};
+          accumulate(sum, at, count, rowCount, columns);
+        } else {
+          for (int64_t s = 0; s < count; s++) load(from + s, s, x, dy, g, row0, rowCount, channel0, channels);
+          accumulate(sum, Operands{dy, dyRow_, length_, x, channelBlock_ * bands_.planes * bands_.plane}, count, rowCount, columns);
+        }
       }
     }
     for (int64_t r = 0; r < rowCount; r++) memcpy(result + ((g * p_.out + row0 + r) * p_.in + channel0) * taps, sum + r * columns_, size_t(columns) * sizeof(T));
@@ -160,12 +167,21 @@ template <class T> class WeightGradient {
     }
   }
 
-  void accumulate(T* sum, const T* x, const T* dy, int64_t segments, int64_t rowCount, int64_t columns) {
+  struct Operands {
+    const T* dy;
+    int64_t dyRow, dySegment;
+    const T* x;
+    int64_t xSegment;
+  };
+
+  void accumulate(T* sum, const Operands& at, int64_t segments, int64_t rowCount, int64_t columns) {
     T part[kDotCols * kDotRows];
     for (int64_t r = 0; r < rowCount; r += kDotRows) {
       const int64_t height = smaller(kDotRows, rowCount - r);
       for (int64_t c = 0; c < columns; c += kDotCols) {
-        kDotBlock<T>[height - 1](dy + r * dyRow_, dyRow_, length_, x, offset_ + c, channelBlock_ * bands_.planes * bands_.plane, segments, length_, part);
+        int32_t offset[kDotCols];   // columns that do not exist repeat one that does
+        for (int64_t j = 0; j < kDotCols; j++) offset[j] = offset_[c + j < columns ? c + j : c];
+        kDotBlock<T>[height - 1](at.dy + r * at.dyRow, at.dyRow, at.dySegment, at.x, offset, at.xSegment, segments, length_, part);
         for (int64_t i = 0; i < height; i++)
           for (int64_t j = 0; j < kDotCols; j++) sum[(r + i) * columns_ + c + j] += part[j * kDotRows + i];
       }
@@ -177,6 +193,7 @@ template <class T> class WeightGradient {
   T* dw_;
   const Context& context_;
   const Bands bands_;
+  bool inPlace_ = false;
   int32_t* offset_ = nullptr;
   int64_t length_, pieces_, perRun_, channelBlock_, columns_, dyRow_, rowBlocks_, channelBlocks_, imageGroups_, xBytes_, dyBytes_;
 };
