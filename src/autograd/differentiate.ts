@@ -1,6 +1,7 @@
 import { GraftError } from "../base/index.js";
 import { isFloat, recordOutput, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
-import { add, cast, identity, sumTo, zeros } from "../ops/index.js";
+import { cast, identity, sumTo, zeros } from "../ops/index.js";
+import { accumulate } from "./accumulate.js";
 
 /** Whether gradients end at a node: a parameter, or a point that was asked for. */
 type IsEnd = (node: Node) => boolean;
@@ -18,7 +19,7 @@ function collect(roots: readonly Node[], isEnd: IsEnd): Node[] {
   return [...seen].sort((a, b) => b.id - a.id);
 }
 
-/** Gradients that arrived at one node: one slot per output of its op. */
+/** The gradient that arrived at one node: one slot per output of its op. */
 type Arrived = (Tensor | undefined)[];
 
 /**
@@ -32,12 +33,11 @@ export function differentiate(roots: readonly Tensor[], seeds: readonly (Tensor 
     const node = order[i];
     if (isEnd(node) || node.inputs.some((input) => reaches.has(input))) reaches.add(node);
   }
-  const arrived = new Map<Node, Arrived>();
+  const arrived = new Map<Node, (Tensor[] | undefined)[]>();
   const send = (node: Node, gradient: Tensor, slot = 0): void => {
     let slots = arrived.get(node);
     if (slots === undefined) arrived.set(node, (slots = []));
-    const before = slots[slot];
-    slots[slot] = before === undefined ? gradient : add(before, gradient);
+    (slots[slot] ??= []).push(gradient);
   };
   roots.forEach((root, i) => {
     const seed = seeds[i];
@@ -46,9 +46,10 @@ export function differentiate(roots: readonly Tensor[], seeds: readonly (Tensor 
 
   const result = new Map<Node, Tensor>();
   for (const node of order) {
-    const slots = arrived.get(node);
-    if (slots === undefined || !reaches.has(node)) continue;
+    const gradients = arrived.get(node);
+    if (gradients === undefined || !reaches.has(node)) continue;
     arrived.delete(node);
+    const slots: Arrived = Array.from(gradients, (list) => list && accumulate(list));
     for (const hook of node.hooks ?? []) if (slots[0] !== undefined) slots[0] = hook(slots[0]) ?? slots[0];
     if (isEnd(node)) {
       if (slots[0] !== undefined) result.set(node, slots[0]);

@@ -5,7 +5,7 @@ import { asTensor } from "./operand.js";
 import { cast } from "./scalar.js";
 
 /** Constant padding; `pads` holds low and high per dim, first dim first. */
-const padOp = defineOp<{ pads: readonly number[]; value: number }>({
+export const padOp = defineOp<{ pads: readonly number[]; value: number }>({
   name: "pad",
   trait: "opaque",
   infer: ([x], { pads }) => ({ shape: x.shape.map((n, d) => n + pads[2 * d] + pads[2 * d + 1]), dtype: x.dtype }),

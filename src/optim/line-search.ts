@@ -11,6 +11,13 @@ interface Point {
   readonly slope: number;
 }
 
+/** The point that was found, its step length, and how often the loss was evaluated. */
+export interface SearchResult {
+  readonly point: Evaluation;
+  readonly length: number;
+  readonly evaluations: number;
+}
+
 /** Constants of the Wolfe conditions: loss <= loss0 + c1 t slope0, |slope| <= c2 |slope0|. */
 const c1 = 1e-4;
 const c2 = 0.9;
@@ -32,7 +39,7 @@ export function cubicMinimum(a: Point, b: Point, low = Math.min(a.t, b.t), high 
  * A step length that satisfies the strong Wolfe conditions (Nocedal and Wright, Numerical Optimization, algorithms 3.5 and 3.6): steps grow until
  * they bracket such a length, then the bracket is narrowed by cubic interpolation.
  */
-export async function strongWolfe(evaluate: (t: number) => Promise<Evaluation>, first: number, direction: Float64Array, origin: Evaluation, slope0: number): Promise<{ point: Evaluation; length: number; evaluations: number }> {
+export async function strongWolfe(evaluate: (t: number) => Promise<Evaluation>, first: number, direction: Float64Array, origin: Evaluation, slope0: number): Promise<SearchResult> {
   const slopeOf = ({ gradient }: Evaluation): number => gradient.reduce((sum, g, i) => sum + g * direction[i], 0);
   const pointAt = async (t: number): Promise<Point> => {
     const at = await evaluate(t);
@@ -41,7 +48,7 @@ export async function strongWolfe(evaluate: (t: number) => Promise<Evaluation>, 
   };
   const tooHigh = (point: Point): boolean => point.at.loss > origin.loss + c1 * point.t * slope0;
   const flat = (point: Point): boolean => Math.abs(point.slope) <= -c2 * slope0;
-  const result = (point: Point): { point: Evaluation; length: number; evaluations: number } => ({ point: point.at, length: point.t, evaluations });
+  const result = (point: Point): SearchResult => ({ point: point.at, length: point.t, evaluations });
 
   let evaluations = 0;
   let previous: Point = { t: 0, at: origin, slope: slope0 };
