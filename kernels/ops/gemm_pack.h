@@ -227,10 +227,16 @@ template <class T> struct Side {
   static Side direct(const T* data, int64_t row, int64_t step) { return {data, 0, 0, row, step}; }
 };
 
+// The memory that is written next: c itself, or what an epilogue is going to write once the block is complete. It is fetched while the sums are formed.
+struct Ahead {
+  const char* data;
+  int64_t row, col;                                    // in bytes
+};
+
 // C[rows, cols] (+)= A * B over `K` steps. Order: one panel of B stays in the first-level cache while the panels of A
 // pass by. A tensor B must have its columns side by side; its ragged last panel is copied to `tail` (kCols x K), since a vector would read past the end.
 template <class T>
-static void multiply(T* c, int64_t ldc, int64_t rows, int64_t cols, const Side<T>& a, const Side<T>& b, int64_t K, bool add, T* tail) {
+static void multiply(T* c, int64_t ldc, int64_t rows, int64_t cols, const Side<T>& a, const Side<T>& b, int64_t K, bool add, T* tail, const Ahead& ahead) {
   constexpr int L = kLanes<T>;
   Cut aPanels(rows, kRows), bPanels((cols + L - 1) / L, kVecs);
   for (int64_t j = 0; j < bPanels.pieces; j++) {
@@ -245,7 +251,7 @@ static void multiply(T* c, int64_t ldc, int64_t rows, int64_t cols, const Side<T
     for (int64_t i = 0; i < aPanels.pieces; i++) {
       const int64_t row = aPanels.begin(i), mr = aPanels.begin(i + 1) - row;
       T* out = c + row * ldc + col;
-      for (int64_t r = 0; r < mr; r++) __builtin_prefetch(out + r * ldc, 1);   // there when the sums are done
+      for (int64_t r = row; r < row + mr; r++) __builtin_prefetch(ahead.data + r * ahead.row + col * ahead.col, 1);
       if (a.stride) kPackedBlock<T>.fn[mr - 1][nv - 1](K, a.data + row * a.stride + a.at * mr, bp, ldb, out, ldc, lanes, add);
       else kDirectBlock<T>.fn[mr - 1][nv - 1](K, a.data + row * a.row, a.row, a.step, bp, ldb, out, ldc, lanes, add);
     }
@@ -254,7 +260,8 @@ static void multiply(T* c, int64_t ldc, int64_t rows, int64_t cols, const Side<T
 
 template <class T>
 static void multiplyPacked(T* c, int64_t ldc, int64_t rows, int64_t cols, const T* a, int64_t aStride, const T* b, int64_t bStride, int64_t at, int64_t K, bool add) {
-  multiply<T>(c, ldc, rows, cols, Side<T>::packed(a, aStride, at), Side<T>::packed(b, bStride, at), K, add, static_cast<T*>(nullptr));
+  multiply<T>(c, ldc, rows, cols, Side<T>::packed(a, aStride, at), Side<T>::packed(b, bStride, at), K, add, static_cast<T*>(nullptr),
+              Ahead{reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T))});
 }
 
 }  // namespace gemm

@@ -118,7 +118,10 @@ template <class T> class Gemm {
       if (bLocal_) packB(w.b, K, 0, b, col, cols, k, K);
       const Side<T> left = g_.directA ? Side<T>::direct(aData + k * a.step, a.row, a.step) : shareA_ ? Side<T>::packed(tileOfA(i), p_.K, k) : Side<T>::packed(w.a, K, 0);
       const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step) : shareB_ ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
-      multiply(c, ldc, rows, cols, left, right, K, n > 0, w.tail);
+      const bool epilogueNext = w.runner && g_.pieces == 1 && n + 1 >= blocks.pieces;
+      const Ahead ahead = epilogueNext ? Ahead{static_cast<const char*>(out_.at(z, row, col)), p_.outRow * out_.bytes, p_.outCol * out_.bytes}
+                                       : Ahead{reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T))};
+      multiply(c, ldc, rows, cols, left, right, K, n > 0, w.tail, ahead);
     }
     if (g_.pieces == 1 && !out_.isDirect) out_.write(w.runner, z, row, rows, col, cols, c, ldc);
   }
