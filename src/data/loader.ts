@@ -118,6 +118,12 @@ export class DataLoader<S = Sample, B = BatchOf<S>> implements AsyncIterable<B> 
     this.move({ ...this.place, epoch, batch: 0 });
   }
 
+  /** The samples' numbers in one batch of an epoch, both from 0, as the loader gives them. */
+  batchIndices(epoch: number, batch: number): number[] {
+    const order = this.sampler.indices(new Random(this.place.seed, { purpose: "order", epoch }));
+    return Array.from(slice(order, batch * this.batchSize, (batch + 1) * this.batchSize));
+  }
+
   /** The position: a batch counts as read once it was handed out. */
   stateDict(): LoaderState {
     return { ...this.place, ...this.identity() };

@@ -20,7 +20,7 @@ export const planCounters = (): Readonly<typeof counters> => ({ ...counters });
 export function planFor(backend: Backend, nodes: readonly Node[], goal: Goal): Compiled {
   let cache = caches.get(backend);
   if (cache === undefined) caches.set(backend, (cache = new Map()));
-  const fuse = backend.fuses && env.fuse;
+  const fuse = backend.fuses && env.fuse && !env.check; // a step of one op can be named exactly
   const planMemory = env.memplan;
   const key = `${signature(nodes, goal.outputs)}#${goal.assignments.map((node) => node.index).join(" ")}#${fuse}${planMemory}`;
   const found = cache.get(key);
@@ -48,10 +48,13 @@ export function planBytes(plan: Plan): number {
 
 const gib = (bytes: number): string => (bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`);
 
+/** Bytes that a plan may use: `GRAFT_MEMORY_LIMIT`, or what the machine has free. */
+export const memoryLimit = (): number => env.memoryLimit || process.availableMemory();
+
 /** Throws before the first run when the machine cannot hold what the plan needs. */
 function checkFits(plan: Plan): void {
   const needed = planBytes(plan);
-  const limit = env.memoryLimit || process.availableMemory();
+  const limit = memoryLimit();
   if (needed <= limit) return;
   const largest = [...plan.lifetimes].sort((a, b) => b.bytes - a.bytes)[0];
   const part = Math.floor((limit / needed) * 100);

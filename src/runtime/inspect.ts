@@ -1,0 +1,56 @@
+import { env } from "../base/index.js";
+import { bytesPerElement, keepNode, sizeOf, takeKept, Tensor, type Node } from "../graph/index.js";
+import { clearPending, isPendingAssign, pendingAssigns } from "../ops/index.js";
+import { collectNodes, compileGraph } from "../plan/index.js";
+import { currentBackend } from "./device.js";
+import { realizeSync } from "./realize.js";
+
+/** What a plan would take to run. */
+export interface PlanInfo {
+  /** Floating point operations; a multiply-add counts as two. */
+  readonly flops: number;
+  /** Kernel calls. */
+  readonly steps: number;
+  /** Working memory that is only needed while the plan runs. */
+  readonly arenaBytes: number;
+  /** New results that stay. */
+  readonly outputBytes: number;
+  /** What is there before: weights, optimiser state, the batch. */
+  readonly inputBytes: number;
+  /** All three: the most that is in use at one time. */
+  readonly peakBytes: number;
+}
+
+/**
+ * Compiles what `body` records (tensors that it returns or keeps, and every assignment) for the present backend, and takes the recording back: nothing
+ * is computed or changed, but initial values that nobody has asked for yet. What was pending before is computed first.
+ * @example
+ * const { flops, peakBytes } = planOf(() => { loss(batch).backward(); optimizer.record(); });
+ */
+export function planOf(body: () => readonly Tensor[] | void): PlanInfo {
+  realizeSync();
+  const kept = takeKept();
+  let outputs: Node[];
+  let assignments: Node[];
+  try {
+    const targets = body() ?? [];
+    outputs = [...new Set([...targets.map(({ node }) => node), ...takeKept()])].filter((node) => node.value === undefined && !isPendingAssign(node));
+    assignments = [...pendingAssigns()].map(({ node }) => node).filter(isPendingAssign);
+  } finally {
+    for (const tensor of pendingAssigns()) if (isPendingAssign(tensor.node)) tensor.node = tensor.node.inputs[0];
+    clearPending();
+    takeKept();
+    for (const node of kept) {
+      node.keep = false; // or keepNode would take it for known
+      keepNode(node);
+    }
+  }
+  const unknown = assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined);
+  if (unknown.length > 0) realizeSync(...unknown.map((node) => new Tensor(node)));
+  const backend = currentBackend();
+  const target = { fuse: backend.fuses && env.fuse, planMemory: env.memplan, supports: (...args: Parameters<typeof backend.supports>) => backend.supports(...args) };
+  const plan = compileGraph(collectNodes([...outputs, ...assignments]), { outputs, assignments }, target);
+  const bytesOf = (output: boolean): number => plan.slots.reduce((sum, { kind, shape, dtype }) => ((kind === "output") === output ? sum + sizeOf(shape) * bytesPerElement(dtype) : sum), 0);
+  const [outputBytes, inputBytes] = [bytesOf(true), bytesOf(false)];
+  return { flops: plan.flops, steps: plan.steps.length, arenaBytes: plan.arenaBytes, outputBytes, inputBytes, peakBytes: plan.arenaBytes + outputBytes + inputBytes };
+}

@@ -1,0 +1,57 @@
+import { checkNumber, GraftError } from "../base/index.js";
+import { isFloat, sameShape, showShape, type Tensor } from "../graph/index.js";
+import { abs, argmax, cast, eq, max, mean, square, sub, sum, topk, unsqueeze } from "../ops/index.js";
+import { ConfusionMatrix, type Average } from "./confusion.js";
+import type { BatchMetric, ConfusionMetric } from "./types.js";
+
+export { ConfusionMatrix, type Average, type ClassScores } from "./confusion.js";
+
+/** Whether `output` holds one score per class [B, C, ...] for labels [B, ...]. */
+export const isClassification = (output: Tensor, target: Tensor): boolean => !isFloat(target.dtype) && output.ndim === target.ndim + 1 && output.ndim >= 2;
+
+/** Class labels: as they are, or the most probable class of rows of probabilities. */
+function labelsOf(name: string, output: Tensor, target: Tensor): Tensor {
+  if (isClassification(output, target)) return cast(target, "i32");
+  if (isFloat(target.dtype) && output.ndim >= 2 && sameShape(output.shape, target.shape)) return argmax(target, { dim: 1 });
+  throw new GraftError("shape", `${name}: output is ${showShape(output.shape)}, target ${target.dtype} ${showShape(target.shape)}. Give scores [B, C] and labels [B] (integers), or probabilities [B, C].`);
+}
+
+/**
+ * The share of samples whose largest output is that of their class: output [B, C, ...], target [B, ...] (labels) or [B, C, ...] (probabilities).
+ * @example
+ * await train.fit(model, { train, metrics: { accuracy: train.metrics.accuracy } });
+ */
+export const accuracy: BatchMetric = (output, target) => mean(cast(eq(argmax(output, { dim: 1 }), labelsOf("accuracy", output, target)), "f32"));
+
+/** The share of samples whose class is among the `k` largest outputs: output [B, C], target [B]. */
+export function topK(k: number): BatchMetric {
+  checkNumber("topK", "k", k, { min: 1, whole: true });
+  return (output, target) => {
+    const labels = labelsOf("topK", output, target);
+    const [, found] = topk(output, Math.min(k, output.shape[1]), { dim: 1 }); // [B, k]
+    return mean(cast(sum(cast(eq(found, unsqueeze(labels, 1)), "f32"), { dim: 1 }), "f32"));
+  };
+}
+
+/** The share of outputs on the right side of 0 (logits) or of another threshold: output and target [B, ...], target 0 or 1. */
+export function binaryAccuracy({ threshold = 0 }: { readonly threshold?: number } = {}): BatchMetric {
+  return (output, target) => mean(cast(eq(cast(output.gt(threshold), "f32"), cast(target, "f32")), "f32"));
+}
+
+/** mean |output - target| */
+export const meanAbsoluteError: BatchMetric = (output, target) => mean(abs(sub(output, target)));
+/** mean (output - target)^2 */
+export const meanSquaredError: BatchMetric = (output, target) => mean(square(sub(output, target)));
+/** max |output - target| of a batch; averaged over batches like the others. */
+export const maxAbsoluteError: BatchMetric = (output, target) => max(abs(sub(output, target)));
+
+/** Precision of an evaluation; see {@link ConfusionMatrix.precision}. */
+export const precision = (average: Average = "macro"): ConfusionMetric => ({ of: (matrix) => matrix.precision(average) });
+/** Recall of an evaluation; see {@link ConfusionMatrix.recall}. */
+export const recall = (average: Average = "macro"): ConfusionMetric => ({ of: (matrix) => matrix.recall(average) });
+/** F1 of an evaluation; see {@link ConfusionMatrix.f1}. */
+export const f1 = (average: Average = "macro"): ConfusionMetric => ({ of: (matrix) => matrix.f1(average) });
+
+/** The confusion matrix of lists of labels; see {@link ConfusionMatrix.from}. */
+export const confusionMatrix = (targets: ArrayLike<number>, predicted: ArrayLike<number>, options: { readonly classes: number | readonly string[] }): ConfusionMatrix =>
+  ConfusionMatrix.from(targets, predicted, options);
