@@ -34,15 +34,15 @@ export class Adafactor extends Optimizer<AdafactorOptions> {
   }
 
   protected update(update: Update<AdafactorOptions>): Tensor {
-    const { param, grad, step, number } = update;
-    const { lr, beta2Decay, eps, d, weightDecay } = update.group;
+    const { param, grad, group, number } = update;
+    const { eps, d } = group;
     const least = eps[0] ?? (param.dtype === "f64" ? 2 ** -52 : 2 ** -23);
     const rootMeanSquare = (x: Tensor): Tensor => sqrt(mean(square(x)));
-    const rate = mul(maximum(rootMeanSquare(param), eps[1]), number(Math.min(lr, 1 / Math.sqrt(step)))); // alpha = max(eps2, RMS(p)) min(lr, 1 / sqrt(t))
-    const estimate = this.secondMoment(update, number(step ** beta2Decay), least);
+    const rate = mul(maximum(rootMeanSquare(param), eps[1]), number(() => Math.min(group.lr, 1 / Math.sqrt(update.step)))); // alpha = max(eps2, RMS(p)) min(lr, 1 / sqrt(t))
+    const estimate = this.secondMoment(update, number(() => update.step ** group.beta2Decay), least);
     const direction = mul(rsqrt(maximum(estimate, least * least)), grad);
     const clipped = div(rate, maximum(div(rootMeanSquare(direction), d), 1));
-    return sub(decayed({ param, number }, lr, weightDecay), mul(direction, clipped));
+    return sub(decayed(update), mul(direction, clipped));
   }
 
   /** The running second moment; for matrices the product of row and column means over the mean of all. */

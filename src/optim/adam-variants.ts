@@ -25,13 +25,13 @@ export class Adamax extends Optimizer<AdamaxOptions> {
     checkAtLeastZero("Adamax", group, ["eps", "weightDecay"]);
   }
   protected update(update: Update<AdamaxOptions>): Tensor {
-    const { param, step, number, tensor } = update;
-    const { lr, betas, eps, weightDecay } = update.group;
-    const grad = withDecay(update, weightDecay);
+    const { param, group, number, tensor } = update;
+    const { betas, eps } = group;
+    const grad = withDecay(update);
     const [m, u] = [tensor("exp_avg"), tensor("exp_inf")];
-    assign(m, lerp(m, grad, number(1 - betas[0])));
+    assign(m, lerp(m, grad, number(() => 1 - group.betas[0])));
     assign(u, maximum(mul(u, betas[1]), add(abs(grad), eps)));
-    return sub(param, mul(div(m, u), number(lr / (1 - betas[0] ** step))));
+    return sub(param, mul(div(m, u), number(() => group.lr / (1 - group.betas[0] ** update.step))));
   }
 }
 
@@ -56,19 +56,19 @@ export class NAdam extends Optimizer<NAdamOptions> {
     checkAtLeastZero("NAdam", group, ["eps", "weightDecay", "momentumDecay"]);
   }
   protected update(update: Update<NAdamOptions>): Tensor {
-    const { state, step, number, tensor } = update;
-    const { lr, betas, eps, weightDecay, momentumDecay, decoupledWeightDecay } = update.group;
-    const param = decoupledWeightDecay ? decayed(update, lr, weightDecay) : update.param;
-    const grad = decoupledWeightDecay ? update.grad : withDecay(update, weightDecay);
-    const mu = (t: number): number => betas[0] * (1 - 0.5 * 0.96 ** (t * momentumDecay));
-    const product = ((state.mu_product as number | undefined) ?? 1) * mu(step);
-    state.mu_product = product;
+    const { group, state, number, tensor, everyStep } = update;
+    const { betas, eps, decoupledWeightDecay } = group;
+    const param = decoupledWeightDecay ? decayed(update) : update.param;
+    const grad = decoupledWeightDecay ? update.grad : withDecay(update);
+    const mu = (t: number): number => group.betas[0] * (1 - 0.5 * 0.96 ** (t * group.momentumDecay));
+    everyStep(() => (state.mu_product = ((state.mu_product as number | undefined) ?? 1) * mu(update.step)));
+    const product = (): number => state.mu_product as number;
     const [m, v] = [tensor("exp_avg"), tensor("exp_avg_sq")];
-    assign(m, lerp(m, grad, number(1 - betas[0])));
+    assign(m, lerp(m, grad, number(() => 1 - group.betas[0])));
     assign(v, lerpSquare(v, grad, betas[1]));
-    const denominator = add(sqrt(div(v, number(1 - betas[1] ** step))), eps);
-    const byGradient = mul(div(grad, denominator), number((lr * (1 - mu(step))) / (1 - product)));
-    const byMean = mul(div(m, denominator), number((lr * mu(step + 1)) / (1 - product * mu(step + 1))));
+    const denominator = add(sqrt(div(v, number(() => 1 - group.betas[1] ** update.step))), eps);
+    const byGradient = mul(div(grad, denominator), number(() => (group.lr * (1 - mu(update.step))) / (1 - product())));
+    const byMean = mul(div(m, denominator), number(() => (group.lr * mu(update.step + 1)) / (1 - product() * mu(update.step + 1))));
     return sub(sub(param, byGradient), byMean);
   }
 }
@@ -92,19 +92,24 @@ export class RAdam extends Optimizer<RAdamOptions> {
     checkAtLeastZero("RAdam", group, ["eps", "weightDecay"]);
   }
   protected update(update: Update<RAdamOptions>): Tensor {
-    const { step, number, tensor } = update;
-    const { lr, betas, eps, weightDecay, decoupledWeightDecay } = update.group;
-    const param = decoupledWeightDecay ? decayed(update, lr, weightDecay) : update.param;
-    const grad = decoupledWeightDecay ? update.grad : withDecay(update, weightDecay);
+    const { group, number, tensor } = update;
+    const { betas, eps, decoupledWeightDecay } = group;
+    const param = decoupledWeightDecay ? decayed(update) : update.param;
+    const grad = decoupledWeightDecay ? update.grad : withDecay(update);
     const [m, v] = [tensor("exp_avg"), tensor("exp_avg_sq")];
-    assign(m, lerp(m, grad, number(1 - betas[0])));
+    assign(m, lerp(m, grad, number(() => 1 - group.betas[0])));
     assign(v, lerpSquare(v, grad, betas[1]));
-    const correction = 1 - betas[1] ** step;
-    const limit = 2 / (1 - betas[1]) - 1; // rho_inf: the length of the average in the end
-    const length = limit - (2 * step * betas[1] ** step) / correction; // rho_t: its length now
-    const rate = lr / (1 - betas[0] ** step);
-    if (length <= 5) return sub(param, mul(m, number(rate)));
-    const rectified = Math.sqrt(((length - 4) * (length - 2) * limit) / ((limit - 4) * (limit - 2) * length));
-    return sub(param, mul(div(m, add(sqrt(v), eps)), number(rate * Math.sqrt(correction) * rectified)));
+    // both forms of the step in one formula, so that one plan serves: m (plain + adaptive / (sqrt(v) + eps)), where one of the two is 0
+    const rate = (): number => group.lr / (1 - group.betas[0] ** update.step);
+    const plain = number(() => (rectification(group.betas[1], update.step) === 0 ? rate() : 0));
+    const adaptive = number(() => rate() * Math.sqrt(1 - group.betas[1] ** update.step) * rectification(group.betas[1], update.step));
+    return sub(param, mul(m, add(plain, div(adaptive, add(sqrt(v), eps)))));
   }
+}
+
+/** r_t of the paper; 0 while the variance of the adaptive rate is unknown (rho_t <= 5). */
+function rectification(beta2: number, step: number): number {
+  const limit = 2 / (1 - beta2) - 1; // rho_inf: the length of the average in the end
+  const length = limit - (2 * step * beta2 ** step) / (1 - beta2 ** step); // rho_t: its length now
+  return length <= 5 ? 0 : Math.sqrt(((length - 4) * (length - 2) * limit) / ((limit - 4) * (limit - 2) * length));
 }

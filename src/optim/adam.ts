@@ -18,10 +18,11 @@ export interface AdamOptions extends BaseOptions {
 }
 
 /** m <- m + (1 - b1)(g - m), v <- b2 v + (1 - b2) g^2, p <- p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps) */
-function adamStep({ group, step, number, tensor }: Update<AdamOptions>, param: Tensor, grad: Tensor): Tensor {
-  const { lr, betas, eps, amsgrad } = group;
+function adamStep(update: Update<AdamOptions>, param: Tensor, grad: Tensor): Tensor {
+  const { group, number, tensor } = update;
+  const { betas, eps, amsgrad } = group;
   const [m, v] = [tensor("exp_avg"), tensor("exp_avg_sq")];
-  assign(m, lerp(m, grad, number(1 - betas[0])));
+  assign(m, lerp(m, grad, number(() => 1 - group.betas[0])));
   assign(v, lerpSquare(v, grad, betas[1]));
   let square = v;
   if (amsgrad) {
@@ -29,8 +30,8 @@ function adamStep({ group, step, number, tensor }: Update<AdamOptions>, param: T
     assign(largest, maximum(largest, v));
     square = largest;
   }
-  const denominator = add(div(sqrt(square), number(Math.sqrt(1 - betas[1] ** step))), eps);
-  return sub(param, mul(div(m, denominator), number(lr / (1 - betas[0] ** step))));
+  const denominator = add(div(sqrt(square), number(() => Math.sqrt(1 - group.betas[1] ** update.step))), eps);
+  return sub(param, mul(div(m, denominator), number(() => group.lr / (1 - group.betas[0] ** update.step))));
 }
 
 abstract class AdamBase extends Optimizer<AdamOptions> {
@@ -50,7 +51,7 @@ export class Adam extends AdamBase {
     super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 0, amsgrad: false, maximize: false }, options);
   }
   protected update(update: Update<AdamOptions>): Tensor {
-    return adamStep(update, update.param, withDecay(update, update.group.weightDecay));
+    return adamStep(update, update.param, withDecay(update));
   }
 }
 
@@ -64,6 +65,6 @@ export class AdamW extends AdamBase {
     super(params, { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay: 1e-2, amsgrad: false, maximize: false }, options);
   }
   protected update(update: Update<AdamOptions>): Tensor {
-    return adamStep(update, decayed(update, update.group.lr, update.group.weightDecay), update.grad);
+    return adamStep(update, decayed(update), update.grad);
   }
 }

@@ -29,9 +29,9 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
     checkAtLeastZero("RMSprop", group, ["alpha", "eps", "weightDecay", "momentum"]);
   }
   protected update(update: Update<RMSpropOptions>): Tensor {
-    const { param, number, tensor } = update;
-    const { lr, alpha, eps, weightDecay, momentum, centered } = update.group;
-    const grad = withDecay(update, weightDecay);
+    const { param, group, number, tensor } = update;
+    const { alpha, eps, momentum, centered } = group;
+    const grad = withDecay(update);
     const v = tensor("square_avg");
     assign(v, lerpSquare(v, grad, alpha));
     let variance = v;
@@ -43,10 +43,10 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
     let direction = div(grad, add(sqrt(variance), eps));
     if (momentum > 0) {
       const buffer = tensor("momentum_buffer");
-      assign(buffer, add(mul(buffer, number(momentum)), direction));
+      assign(buffer, add(mul(buffer, number(() => group.momentum)), direction));
       direction = buffer;
     }
-    return sub(param, mul(direction, number(lr)));
+    return sub(param, mul(direction, number(() => group.lr)));
   }
 }
 
@@ -73,12 +73,12 @@ export class Adagrad extends Optimizer<AdagradOptions> {
     checkAtLeastZero("Adagrad", group, ["lrDecay", "weightDecay", "initialAccumulatorValue", "eps"]);
   }
   protected update(update: Update<AdagradOptions>): Tensor {
-    const { param, step, number, tensor } = update;
-    const { lr, lrDecay, weightDecay, initialAccumulatorValue, eps } = update.group;
-    const grad = withDecay(update, weightDecay);
+    const { param, group, number, tensor } = update;
+    const { initialAccumulatorValue, eps } = group;
+    const grad = withDecay(update);
     const sum = tensor("sum", initialAccumulatorValue);
     assign(sum, add(sum, square(grad)));
-    return sub(param, mul(div(grad, add(sqrt(sum), eps)), number(lr / (1 + (step - 1) * lrDecay))));
+    return sub(param, mul(div(grad, add(sqrt(sum), eps)), number(() => group.lr / (1 + (update.step - 1) * group.lrDecay))));
   }
 }
 
@@ -104,13 +104,13 @@ export class Adadelta extends Optimizer<AdadeltaOptions> {
     checkAtLeastZero("Adadelta", group, ["eps", "weightDecay"]);
   }
   protected update(update: Update<AdadeltaOptions>): Tensor {
-    const { param, number, tensor } = update;
-    const { lr, rho, eps, weightDecay } = update.group;
-    const grad = withDecay(update, weightDecay);
+    const { param, group, number, tensor } = update;
+    const { rho, eps } = group;
+    const grad = withDecay(update);
     const [v, steps] = [tensor("square_avg"), tensor("acc_delta")];
     assign(v, lerpSquare(v, grad, rho));
     const delta = mul(div(sqrt(add(steps, eps)), sqrt(add(v, eps))), grad); // sqrt(E[step^2] + eps) / sqrt(E[g^2] + eps) * g
     assign(steps, lerpSquare(steps, delta, rho));
-    return sub(param, mul(delta, number(lr)));
+    return sub(param, mul(delta, number(() => group.lr)));
   }
 }

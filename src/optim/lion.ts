@@ -26,11 +26,10 @@ export class Lion extends Optimizer<LionOptions> {
     checkAtLeastZero("Lion", group, ["weightDecay"]);
   }
   protected update(update: Update<LionOptions>): Tensor {
-    const { grad, number, tensor } = update;
-    const { lr, betas, weightDecay } = update.group;
+    const { grad, group, number, tensor } = update;
     const m = tensor("exp_avg");
-    const direction = sign(lerp(m, grad, number(1 - betas[0])));
-    assign(m, lerp(m, grad, 1 - betas[1]));
-    return sub(decayed(update, lr, weightDecay), mul(direction, number(lr)));
+    const direction = sign(lerp(m, grad, number(() => 1 - group.betas[0])));
+    assign(m, lerp(m, grad, 1 - group.betas[1]));
+    return sub(decayed(update), mul(direction, number(() => group.lr)));
   }
 }

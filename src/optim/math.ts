@@ -10,10 +10,12 @@ export const lerp = (a: Tensor, b: Tensor, weight: Operand): Tensor => add(a, mu
 export const lerpSquare = (v: Tensor, g: Tensor, beta: number): Tensor => add(mul(v, beta), mul(square(g), 1 - beta));
 
 /** g + lambda p: weight decay as part of the gradient (L2 regularisation). */
-export const withDecay = ({ grad, param, number }: Pick<Update<never>, "grad" | "param" | "number">, weightDecay: number): Tensor => (weightDecay === 0 ? grad : add(grad, mul(param, number(weightDecay))));
+export const withDecay = <O extends { weightDecay: number }>({ grad, param, group, number }: Update<O>): Tensor =>
+  group.weightDecay === 0 ? grad : add(grad, mul(param, number(() => group.weightDecay)));
 
 /** (1 - lr lambda) p: weight decay apart from the gradient (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). */
-export const decayed = ({ param, number }: Pick<Update<never>, "param" | "number">, lr: number, weightDecay: number): Tensor => (weightDecay === 0 ? param : mul(param, number(1 - lr * weightDecay)));
+export const decayed = <O extends { lr: number; weightDecay: number }>({ param, group, number }: Update<O>, lr = (): number => group.lr): Tensor =>
+  group.weightDecay === 0 ? param : mul(param, number(() => 1 - lr() * group.weightDecay));
 
 /** Checks two decay rates in [0, 1). */
 export function checkBetas(name: string, betas: readonly [number, number]): void {

@@ -57,26 +57,26 @@ export class Muon extends Optimizer<MuonOptions> {
   }
 
   protected update(update: Update<MuonOptions>): Tensor {
-    const { param, grad, number, tensor } = update;
-    const { lr, weightDecay, momentum, nesterov, adjustLr, orthogonalize, nsCoefficients, nsSteps, eps } = update.group;
+    const { param, grad, group, number, tensor } = update;
+    const { nesterov, adjustLr, orthogonalize, nsCoefficients, nsSteps, eps } = group;
     if (param.ndim !== 2 || !orthogonalize) return this.adamw(update);
     const buffer = tensor("momentum_buffer");
-    assign(buffer, lerp(buffer, grad, number(1 - momentum)));
-    const direction = newtonSchulz(nesterov ? lerp(grad, buffer, number(momentum)) : buffer, nsCoefficients, nsSteps, eps);
+    assign(buffer, lerp(buffer, grad, number(() => 1 - group.momentum)));
+    const direction = newtonSchulz(nesterov ? lerp(grad, buffer, number(() => group.momentum)) : buffer, nsCoefficients, nsSteps, eps);
     const [rows, cols] = param.shape;
     const scale = adjustLr === "original" ? Math.sqrt(Math.max(1, rows / cols)) : 0.2 * Math.sqrt(Math.max(rows, cols));
-    return sub(decayed(update, lr, weightDecay), mul(direction, number(lr * scale)));
+    return sub(decayed(update), mul(mul(direction, scale), number(() => group.lr)));
   }
 
   private adamw(update: Update<MuonOptions>): Tensor {
-    const { grad, step, number, tensor } = update;
-    const { adamBetas: betas, adamEps, weightDecay, adjustLr, adamLrFactor } = update.group;
-    const lr = update.group.lr * (adamLrFactor ?? (adjustLr === "original" ? 0.3 : 1));
+    const { grad, group, number, tensor } = update;
+    const { adamBetas: betas, adamEps } = group;
+    const lr = (): number => group.lr * (group.adamLrFactor ?? (group.adjustLr === "original" ? 0.3 : 1));
     const [m, v] = [tensor("exp_avg"), tensor("exp_avg_sq")];
     assign(m, lerp(m, grad, 1 - betas[0]));
     assign(v, lerpSquare(v, grad, betas[1]));
-    const denominator = add(div(sqrt(v), number(Math.sqrt(1 - betas[1] ** step))), adamEps);
-    return sub(decayed(update, lr, weightDecay), mul(div(m, denominator), number(lr / (1 - betas[0] ** step))));
+    const denominator = add(div(sqrt(v), number(() => Math.sqrt(1 - betas[1] ** update.step))), adamEps);
+    return sub(decayed(update, lr), mul(div(m, denominator), number(() => lr() / (1 - betas[0] ** update.step))));
   }
 }
 

@@ -1,6 +1,6 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { computeDType, fromData, allocate, noGrad, showShape, sizeOf, Tensor, withGrad, type DType, type Shape } from "../graph/index.js";
-import { assign, cast, neg, scalarInput } from "../ops/index.js";
+import { assign, cast, currentTrace, neg, scalarInput } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { readState, writeState, type OptimizerState, type StateSource } from "./state.js";
 
@@ -39,10 +39,15 @@ export interface Update<O> {
   readonly grad: Tensor;
   readonly group: O;
   readonly state: ParamState;
-  /** Number of this step for this parameter, from 1. */
+  /** Number of the current step for this parameter, from 1. */
   readonly step: number;
-  /** A number that may change from step to step, as a 0-d tensor: it is data, so the plan stays the same. Equal numbers are shared. */
-  readonly number: (value: number) => Tensor;
+  /**
+   * A number that may change from step to step, as a 0-d tensor: it is data, so the plan stays the same. The function is asked again when a compiled step
+   * is replayed, so it reads `group`, `state` and `step` itself. Equal numbers are shared.
+   */
+  readonly number: (value: () => number) => Tensor;
+  /** Host-side work of every step (numbers kept in `state`): done now, and again when a compiled step is replayed. */
+  readonly everyStep: (work: () => void) => void;
   /** The state tensor of a name; made of zeros (or `fill`) at first. */
   readonly tensor: (name: string, fill?: number, shape?: Shape) => Tensor;
 }
@@ -144,16 +149,22 @@ export abstract class Optimizer<O extends BaseOptions> {
 
   private updateOne(param: Tensor, gradient: Tensor, group: ParamGroup<O>, state: ParamState): void {
     const dtype = computeDType(param.dtype) as DType;
-    const step = ((state.step as number | undefined) ?? 0) + 1;
-    state.step = step;
+    const everyStep = (work: () => void): void => {
+      work();
+      currentTrace()?.refresh.push(work);
+    };
+    everyStep(() => (state.step = ((state.step as number | undefined) ?? 0) + 1));
     const grad = cast(gradient, dtype);
     const next = this.update({
       param: cast(param, dtype),
       grad: (group as { maximize?: boolean }).maximize ? neg(grad) : grad,
       group,
       state,
-      step,
-      number: (value) => this.sharedNumber(value, dtype),
+      get step() {
+        return state.step as number;
+      },
+      number: (value) => this.sharedNumber(value, dtype, group),
+      everyStep,
       tensor: (name, fill = 0, shape = param.shape) => {
         const found = state[name];
         if (found instanceof Tensor) return found;
@@ -173,8 +184,10 @@ export abstract class Optimizer<O extends BaseOptions> {
     return state;
   }
 
-  private sharedNumber(value: number, dtype: DType): Tensor {
-    const key = `${dtype}${value}`;
+  private sharedNumber(value: () => number, dtype: DType, group: ParamGroup<O>): Tensor {
+    // what is equal now may differ at a replay, unless it is the same formula over the same group
+    const formula = currentTrace() === undefined ? "" : `${this.paramGroups.indexOf(group)} ${String(value)}`;
+    const key = `${dtype} ${value()} ${formula}`;
     let found = this.shared.get(key);
     if (found === undefined) this.shared.set(key, (found = scalarInput(value, dtype)));
     return found;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { F, GraftError, planCounters, tensor, type Tensor } from "graftml";
+import { compile, F, GraftError, planCounters, tensor, type Tensor } from "graftml";
 import * as optim from "./index.js";
 
 const parameter = (values: readonly number[], dtype: "f32" | "f64" | "bf16" = "f64"): Tensor => tensor([...values], { dtype, requiresGrad: true });
@@ -156,6 +156,36 @@ describe("Optimizer", () => {
       three.loadStateDict({ tensors: host, values: JSON.parse(JSON.stringify(rest)) as typeof rest });
       await steps(three, resumed, c, 2);
       expect(await values(resumed)).toEqual(await values(p));
+    },
+  );
+
+  it.each(["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "Adafactor", "Lion", "Muon"] as const)(
+    "%s: a compiled step is the step, with a changing rate",
+    async (name) => {
+      const Kind = optim[name] as unknown as new (params: Iterable<Tensor>, options: object) => optim.Optimizer<optim.BaseOptions>;
+      const options = { lr: 0.1, ...(name === "SGD" || name === "RMSprop" ? { momentum: 0.9 } : {}) };
+      const c = [1, 2];
+      const make = (): { p: Tensor; optimizer: optim.Optimizer<optim.BaseOptions>; scheduler: optim.Scheduler } => {
+        const p = tensor([[0.3, -0.7], [0.2, 0.9]], { requiresGrad: true });
+        const optimizer = new Kind([p], options);
+        return { p, optimizer, scheduler: new optim.ExponentialLR(optimizer, { gamma: 0.9 }) };
+      };
+      const [plain, traced] = [make(), make()];
+      const step = compile(() => {
+        traced.optimizer.zeroGrad();
+        const loss = lossOf(traced.p, c);
+        loss.backward();
+        void traced.optimizer.step();
+        return loss;
+      });
+      for (let i = 0; i < 8; i++) {
+        await steps(plain.optimizer, plain.p, c, 1);
+        plain.scheduler.step();
+        await step();
+        traced.scheduler.step();
+      }
+      expect(await values(traced.p)).toEqual(await values(plain.p));
+      expect(traced.optimizer.stateDict().values).toEqual(plain.optimizer.stateDict().values);
     },
   );
 

@@ -34,16 +34,15 @@ export class SGD extends Optimizer<SGDOptions> {
   }
 
   protected update(update: Update<SGDOptions>): Tensor {
-    const { param, group, state, number, tensor } = update;
-    const { lr, momentum, dampening, weightDecay, nesterov } = group;
-    let direction = withDecay(update, weightDecay);
+    const { param, group, number, tensor } = update;
+    const { momentum, dampening, nesterov } = group;
+    let direction = withDecay(update);
     if (momentum !== 0) {
-      const first = state.momentum_buffer === undefined;
       const buffer = tensor("momentum_buffer");
-      const entering = dampening === 0 ? direction : mul(direction, number(first ? 1 : 1 - dampening)); // the buffer starts as the gradient itself
-      assign(buffer, add(mul(buffer, number(first ? 0 : momentum)), entering));
-      direction = nesterov ? add(direction, mul(buffer, number(momentum))) : buffer;
+      const entering = dampening === 0 ? direction : mul(direction, number(() => (update.step === 1 ? 1 : 1 - group.dampening))); // the buffer starts as the gradient itself
+      assign(buffer, add(mul(buffer, number(() => (update.step === 1 ? 0 : group.momentum))), entering));
+      direction = nesterov ? add(direction, mul(buffer, number(() => group.momentum))) : buffer;
     }
-    return sub(param, mul(direction, number(lr)));
+    return sub(param, mul(direction, number(() => group.lr)));
   }
 }
