@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { bytesPerElement, showShape, type Attrs, type Node } from "../graph/index.js";
+import { showShape, type Attrs, type Node } from "../graph/index.js";
 
 let walks = 0;
 
@@ -41,39 +41,3 @@ export function attrsKey(attrs: Attrs): string {
   }
   return key;
 }
-
-const nodeKeys = new WeakMap<Attrs, string>();
-
-/**
- * A text that two lists of nodes share exactly when one plan serves both: ops, attributes, wiring, shapes and dtypes of the leaves, and which
- * nodes are targets. Values of leaves are not part of it.
- */
-export function signature(nodes: readonly Node[], targets: readonly Node[]): string {
-  let key = "";
-  let recomputes: number[] | undefined; // recomputation marks grow from step to step; only which ones are equal matters
-  for (let i = 0; i < nodes.length; i++) {
-    const node = nodes[i];
-    if (node.value !== undefined) {
-      key += `L${node.dtype}${node.shape.join(",")}|`;
-      continue;
-    }
-    let attrs = nodeKeys.get(node.attrs);
-    if (attrs === undefined) nodeKeys.set(node.attrs, (attrs = attrsKey(node.attrs)));
-    key += `${node.op.id}(`;
-    const count = node.op.trait === "movement" ? 1 : node.inputs.length;
-    for (let j = 0; j < count; j++) key += `${i - node.inputs[j].index},`;
-    key += attrs;
-    if (node.recompute !== 0) {
-      recomputes ??= [];
-      let mark = recomputes.indexOf(node.recompute);
-      if (mark < 0) mark = recomputes.push(node.recompute) - 1;
-      key += `r${mark}`;
-    }
-    key += "|";
-  }
-  for (const target of targets) key += `${target.index} `;
-  return key;
-}
-
-/** Bytes of a node's value. */
-export const nodeBytes = (node: Pick<Node, "shape" | "dtype">): number => node.shape.reduce((product, n) => product * n, bytesPerElement(node.dtype));

@@ -2,6 +2,7 @@ import { env, GraftError } from "../base/index.js";
 import { bytesPerElement, sizeOf, type Node } from "../graph/index.js";
 import { compileGraph, printPlan, signature, type Goal, type Plan } from "../plan/index.js";
 import type { Backend, LoadedPlan } from "../backend/index.js";
+import { PlanCache } from "./plan-cache.js";
 
 /** A plan ready to run. */
 export interface Compiled {
@@ -10,7 +11,8 @@ export interface Compiled {
 }
 
 const maxPlans = 512;
-const caches = new WeakMap<Backend, Map<string, Compiled>>();
+/** One cache per backend and setting: fused or not, planned memory or not. */
+const caches = new WeakMap<Backend, PlanCache<Compiled>[]>();
 
 const counters = { hits: 0, misses: 0 };
 /** How often a plan was found in the cache and how often one had to be made. */
@@ -18,16 +20,14 @@ export const planCounters = (): Readonly<typeof counters> => ({ ...counters });
 
 /** The plan for a graph: from the cache when one of the same structure was compiled before. */
 export function planFor(backend: Backend, nodes: readonly Node[], goal: Goal): Compiled {
-  let cache = caches.get(backend);
-  if (cache === undefined) caches.set(backend, (cache = new Map()));
+  let settings = caches.get(backend);
+  if (settings === undefined) caches.set(backend, (settings = []));
   const fuse = backend.fuses && env.fuse && !env.check; // a step of one op can be named exactly
   const planMemory = env.memplan;
-  const key = `${signature(nodes, goal.outputs)}#${goal.assignments.map((node) => node.index).join(" ")}#${fuse}${planMemory}`;
-  const found = cache.get(key);
+  const cache = (settings[Number(fuse) + 2 * Number(planMemory)] ??= new PlanCache(maxPlans));
+  const found = cache.get(signature(nodes, [goal.outputs, goal.assignments]));
   if (found !== undefined) {
     counters.hits++;
-    cache.delete(key); // the most recently used one is last
-    cache.set(key, found);
     return found;
   }
   counters.misses++;
@@ -36,8 +36,7 @@ export function planFor(backend: Backend, nodes: readonly Node[], goal: Goal): C
   if (env.debug >= 4) for (const { label, offset, bytes, from, to } of plan.lifetimes) process.stderr.write(`graft: buffer ${label} ${bytes} bytes at ${offset}, steps ${from} to ${to}\n`);
   checkFits(plan);
   const compiled: Compiled = { plan, loaded: backend.load(plan) };
-  cache.set(key, compiled);
-  if (cache.size > maxPlans) cache.delete(cache.keys().next().value as string);
+  cache.set(signature(nodes, [goal.outputs, goal.assignments]), compiled);
   return compiled;
 }
 
