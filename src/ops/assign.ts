@@ -28,6 +28,7 @@ export function assign(target: Tensor, value: Tensor): void {
   const next = record(assignOp, [{ node: old } as Tensor, cast(value, target.dtype)]).node;
   next.requiresGrad = previous.requiresGrad;
   next.variable = previous.variable;
+  if (previous.variable !== undefined) next.hooks = previous.hooks; // they belong to the parameter, not to one of its values
   target.node = next;
   pending.add(target);
 }

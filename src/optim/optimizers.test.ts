@@ -112,6 +112,17 @@ describe("Optimizer", () => {
     expect(optimizer.paramGroups[2]).toMatchObject({ lr: 0.1, momentum: 0.9 });
   });
 
+  it("a parameter keeps its gradient hooks", async () => {
+    const p = parameter([1]);
+    let calls = 0;
+    const off = p.registerHook(() => void calls++);
+    await steps(new optim.SGD([p], { lr: 0.1 }), p, [1], 3);
+    expect(calls).toBe(3);
+    off();
+    await steps(new optim.SGD([p], { lr: 0.1 }), p, [1], 1);
+    expect(calls).toBe(3);
+  });
+
   it("refuses what cannot work", () => {
     const p = parameter([1]);
     expect(message(() => new optim.SGD([p], { lr: 0.1, wieghtDecay: 1 } as Partial<optim.SGDOptions>))).toContain('Did you mean "weightDecay"?');

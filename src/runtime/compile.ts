@@ -108,6 +108,7 @@ async function replay({ compiled, trace, sources, assigned, single }: Recording,
     tensor.node = leafNode(old.value, old.shape, old.dtype); // graphs recorded on the old value must not read the new one
     tensor.node.requiresGrad = old.requiresGrad;
     tensor.node.variable = old.variable;
+    if (old.variable !== undefined) tensor.node.hooks = old.hooks;
     old.value = undefined;
     old.consumedBy = "a compiled step";
   }

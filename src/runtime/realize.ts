@@ -61,6 +61,12 @@ export function bind(outputs: readonly Node[], assignments: readonly Node[], ass
   let compiled: Compiled;
   try {
     nodes = collectNodes([...outputs, ...assignments]);
+    // Parameters whose initial value is only recorded: computed once and stored, not again in every run that reads them.
+    const initial = nodes.filter((node) => node.variable !== undefined && node.value === undefined && node.op.trait !== "assign" && !outputs.includes(node));
+    if (initial.length > 0) {
+      start(bind(initial, [], []), true);
+      nodes = collectNodes([...outputs, ...assignments]);
+    }
     compiled = planFor(backend, nodes, { outputs, assignments });
   } catch (error) {
     giveUp();
