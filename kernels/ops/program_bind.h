@@ -186,6 +186,21 @@ static inline void trace(Binding& b, const Program& p, Flow& f) {
   }
 }
 
+static inline bool overlap(const Binding& b, int o, int e) {
+  const Bytes x = extent(b, o), y = extent(b, e);
+  return x.begin < y.end && y.begin < x.end;
+}
+
+// An input that is itself stored is read at the very end of a tile. Where an out view lies on it, another store may have come first: take a copy.
+static inline void keepStoredInputs(Binding& b, const Flow& f, int instrCount) {
+  for (int i = b.isEpilogue; i < b.inputCount; i++) {
+    Binding::Operand& x = b.operand[i];
+    if (f.lastUse[i] != instrCount || !x.inPlace) continue;
+    for (int s = 0; s < b.storeCount; s++)
+      if (overlap(b, i, b.inputCount + s)) x.inPlace = x.alwaysPacked = false;
+  }
+}
+
 // Which stores may be computed straight into the out view: nothing may still be read from that memory once the value has been written.
 static inline void chooseDirect(Binding& b, const Flow& f) {
   for (int i = 0; i < b.inputCount; i++) b.loadsDirectly[i] = false;
@@ -195,13 +210,8 @@ static inline void chooseDirect(Binding& b, const Flow& f) {
     bool may = b.operand[o].inPlace && !f.uniform[v] && !(isInput && (b.operand[v].inPlace || (b.isEpilogue && v == 0)));
     for (int e = 0; e < s; e++) may &= b.storeValue[e] != v || !b.mayStoreDirectly[e];
     if (may) {
-      const Bytes out = extent(b, o);
       const int written = isInput ? -1 : v - b.inputCount;
-      for (int i = b.isEpilogue; i < b.inputCount && may; i++) {
-        if (f.lastUse[i] <= written || b.operand[i].isVirtual) continue;
-        const Bytes in = extent(b, i);
-        may = in.end <= out.begin || out.end <= in.begin;
-      }
+      for (int i = b.isEpilogue; i < b.inputCount && may; i++) may = f.lastUse[i] <= written || b.operand[i].isVirtual || !overlap(b, i, o);
     }
     b.mayStoreDirectly[s] = may;
     if (may && isInput) b.loadsDirectly[v] = true;
@@ -299,6 +309,7 @@ static inline void settle(Binding& b, const Program& p) {
   describe(b);
   Flow flow;
   trace(b, p, flow);
+  keepStoredInputs(b, flow, p.instrCount);
   chooseDirect(b, flow);
   place(b, p, flow);
   size(b);

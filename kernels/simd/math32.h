@@ -1,5 +1,5 @@
 // Transcendental functions on vectors of float (include math.h). Largest errors found against f64 (test/native/math.test.ts checks them), in units in the last place:
-// exp, log, log1p, tan, pow, acos, erf 1.1; expm1, sin, cos, atan, atan2, sinh, cosh, tanh, softplus 1.6; asin 2; sigmoid 2.1. Infinities, NaN, zeros
+// exp, log, log1p, tan, pow, acos, erf 1.2; expm1, sin, cos, asin, atan, atan2, sinh, cosh, tanh, softplus 1.6; sigmoid 2.1. Infinities, NaN, zeros
 // with their sign and subnormals give what the C library gives. Polynomials are minimax fits of the stated quotient, with coefficients rounded to f32.
 #pragma once
 #include "basic.h"
@@ -178,12 +178,13 @@ static inline VecF asinTail(VecF x) {
   const VecF z = x * x;
   return x * z * polynomial(z, 0.16666752f, 0.074953064f, 0.045469772f, 0.024180776f, 0.042166404f);
 }
-// Beyond 1/2: asin x = pi/2 - 2 asin(s), s = sqrt((1 - x) / 2), where pi/2 - 2 s is exact
+// Beyond 1/2: asin x = pi/2 - 2 asin(s), s = sqrt((1 - x) / 2); what rounding pi/2 - 2 s loses is put back
 static inline VecF asin(VecF x) {
   const VecF a = absolute(x);
   const VecI large = a > 0.5f;
   const VecF s = large ? squareRoot(0.5f - 0.5f * a) : a, tail = asinTail(s);
-  return copySign(large ? (kHalfPi - 2 * s) - (2 * tail - kHalfPiLow) : s + tail, x);
+  const VecF rest = kHalfPi - 2 * s, lost = (kHalfPi - rest) - 2 * s;
+  return copySign(large ? rest - ((2 * tail - kHalfPiLow) - lost) : s + tail, x);
 }
 static inline VecF acos(VecF x) {
   const VecF a = absolute(x);
