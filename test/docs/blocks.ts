@@ -6,7 +6,7 @@ export interface Block {
   /** Line of the page on which the code begins. */
   readonly line: number;
   readonly language: string;
-  /** What follows the language: `sketch` is not run, `continued` goes on from the block before. */
+  /** What follows the language: `sketch` is not run, `continued` goes on from the block before, `reference` runs on that backend. */
   readonly marks: readonly string[];
   /** The file that the block is, where its first line names one: `// src/ops/foo.ts`. */
   readonly file: string | undefined;

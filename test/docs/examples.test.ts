@@ -13,6 +13,7 @@ describe.each(shown)("$page", ({ blocks }) => {
   afterEach(() => useBackend(undefined));
   it.each(blocks.map((block) => ({ name: nameOf(block), block })))("$name", async ({ block }) => {
     manualSeed(0);
+    if (block.marks.includes("reference")) useBackend("reference"); // its native part is not in this build
     const { tests } = await runner.run(block);
     if (block.file?.endsWith(".test.ts")) expect(tests).toBeGreaterThan(0);
   });

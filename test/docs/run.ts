@@ -13,7 +13,9 @@ const options: ts.CompilerOptions = { module: ts.ModuleKind.CommonJS, target: ts
 function collector(tests: (() => unknown)[]): Exports {
   const it = (_name: string, body: () => unknown): void => void tests.push(body);
   it.each = (cases: readonly unknown[]) => (_name: string, body: (...args: unknown[]) => unknown): void => void tests.push(...cases.map((one) => () => (Array.isArray(one) ? body(...(one as unknown[])) : body(one))));
-  return { it, test: it, expect, describe: (_name: string, body: () => void) => body() };
+  const describe = (_name: string, body: () => void): void => body();
+  describe.each = (cases: readonly unknown[]) => (_name: string, body: (one: unknown) => void): void => cases.forEach((one) => body(one));
+  return { it, test: it, expect, describe };
 }
 
 /** Runs the blocks of one page: files of a worked example see each other as if they were in the tree. */
