@@ -38,7 +38,7 @@ async function measure(workload: Workload, milliseconds: number, rounds: number)
       total.set(peer, sum);
       if (sum.error !== undefined) continue;
       const result = await runner.round(milliseconds);
-      sum.times.push(...result.times);
+      sum.times = sum.times.concat(result.times);
       sum.rss = Math.max(sum.rss, result.rss);
       sum.first ??= result.first;
       sum.error = result.error;
@@ -66,10 +66,11 @@ for (const workload of chosen) {
       continue;
     }
     const mid = median(times);
+    const least = times.reduce((a, b) => Math.min(a, b), Infinity);
     const gflops = workload.flops / mid / 1e6;
     const ratio = own && own.times.length > 0 ? mid / median(own.times) : NaN;
-    rows.push([workload.name, name, mid.toFixed(3), Math.min(...times).toFixed(3), `${ratio.toFixed(2)}x`, gflops.toFixed(2), peak === undefined ? "" : `${((100 * gflops) / peak).toFixed(1)} %`, (rss / 2 ** 20).toFixed(0), (first ?? NaN).toFixed(0)]);
-    report.push({ workload: workload.name, peer: name, median: mid, minimum: Math.min(...times), ratio, gflops, peak, rss, first, steps: times.length });
+    rows.push([workload.name, name, mid.toFixed(3), least.toFixed(3), `${ratio.toFixed(2)}x`, gflops.toFixed(2), peak === undefined ? "" : `${((100 * gflops) / peak).toFixed(1)} %`, (rss / 2 ** 20).toFixed(0), (first ?? NaN).toFixed(0)]);
+    report.push({ workload: workload.name, peer: name, median: mid, minimum: least, ratio, gflops, peak, rss, first, steps: times.length });
   }
 }
 const widths = header.map((title, column) => Math.max(title.length, ...rows.filter((row) => row.length > 3).map((row) => (row[column] ?? "").length)));
