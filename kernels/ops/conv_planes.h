@@ -1,5 +1,6 @@
 // The image as the micro-kernels read it: planes in scratch memory, padded with zeros, in which a tap is one constant distance from the output pixel.
 #pragma once
+#include "conv_pairs.h"
 #include "conv_shape.h"
 
 namespace graft {
@@ -58,7 +59,10 @@ struct Bands {
 template <class T> static inline void copyRow(T* dst, const T* src, int64_t n, int64_t step) {
   constexpr int L = kLanes<T>;
   if (step != 1) {
-    for (int64_t i = 0; i < n; i++) dst[i] = src[i * step];
+    int64_t i = 0;
+    if (step == 2)   // the vector that holds the last element may reach past the row
+      for (; i + L < n; i += L) store(dst + i, pairs::evens(load(src + 2 * i), load(src + 2 * i + L)));
+    for (; i < n; i++) dst[i] = src[i * step];
   } else if (n < L) {
     for (int64_t i = 0; i < n; i++) dst[i] = src[i];
   } else {

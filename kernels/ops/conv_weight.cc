@@ -16,8 +16,8 @@ constexpr int kDotCols = 6;                  // 4 x 6 sums, 6 vectors of x and o
 constexpr int kDotCols = 3;                  // 4 x 3 sums, 3 vectors of x and one of dy: 16 registers
 #endif
 constexpr int64_t kRun = 1024;               // pixels per run: adding up the lanes afterwards costs as much as about 60
-constexpr int64_t kRowBlock = 32;            // output channels per task
-constexpr int64_t kImageBytes = 128 << 10;   // of x per task, a quarter of L2; dy takes about as much
+constexpr int64_t kRowBlock = 64;            // output channels per task
+constexpr int64_t kImageBytes = 128 << 10;   // of x per task, a quarter of L2; dy takes up to twice as much
 constexpr int64_t kTasks = 32;               // wanted: so many images are not summed in one go where the weights alone give fewer tasks
 
 // The sums of the lanes of four vectors: 16-byte pieces are added, what is left is transposed and added.

@@ -29,6 +29,35 @@ template <class T> static inline void addRow(T* to, const T* from, int64_t n) {
   rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(to + i, rows::get(to + i, lanes) + rows::get(from + i, lanes), lanes); });
 }
 
+// Rows of 2 x 2 windows side by side, and their gradient.
+template <class T> static void averageOfFour(const Problem& p, const T* x, T* y) {
+  constexpr int L = kLanes<T>;
+  const int64_t width = p.cols.image, count = p.cols.count;
+  for (int64_t r = 0; r < p.rows.count; r++, x += 2 * width, y += count) {
+    int64_t c = 0;
+    for (; c + L <= count; c += L) {
+      const Vec<T> a = load(x + 2 * c) + load(x + width + 2 * c), b = load(x + 2 * c + L) + load(x + width + 2 * c + L);
+      store(y + c, (evens(a, b) + odds(a, b)) * T(0.25));
+    }
+    for (; c < count; c++) y[c] = ((x[2 * c] + x[width + 2 * c]) + (x[2 * c + 1] + x[width + 2 * c + 1])) * T(0.25);
+  }
+}
+template <class T> static void spreadToFour(const Problem& p, const T* dy, T* dx) {
+  constexpr int L = kLanes<T>;
+  const int64_t width = p.cols.image, count = p.cols.count;
+  for (int64_t r = 0; r < p.rows.count; r++, dx += 2 * width, dy += count) {
+    int64_t c = 0;
+    for (; c + L <= count; c += L) {
+      const Vec<T> part = load(dy + c) * T(0.25), low = zipLow(part, part), high = zipHigh(part, part);
+      store(dx + 2 * c, low), store(dx + 2 * c + L, high);
+      store(dx + width + 2 * c, low), store(dx + width + 2 * c + L, high);
+    }
+    for (; c < count; c++) dx[2 * c] = dx[2 * c + 1] = dx[width + 2 * c] = dx[width + 2 * c + 1] = dy[c] * T(0.25);
+    for (int64_t w = 2 * count; w < width; w++) dx[w] = dx[width + w] = 0;
+  }
+  memset(dx, 0, size_t((p.rows.image - 2 * p.rows.count) * width) * sizeof(T));
+}
+
 template <class T> static void average(const Problem& p, const T* x, T* y, bool countPad, T* line) {
   const int64_t width = p.cols.image;
   Share share(p, countPad);
@@ -62,13 +91,15 @@ template <class T> static void spread(const Problem& p, const T* dy, T* dx, bool
 template <class T> static int averageAll(const Problem& p, const Step& step, const Context& context, bool gradient) {
   const T* const in = static_cast<const T*>(step.in[0].data);
   T* const out = static_cast<T*>(step.out[0].data);
-  const bool countPad = step.attrs[8] != 0;
+  const bool countPad = step.attrs[8] != 0, halving = isHalving(p.rows) && isHalving(p.cols);
   bool failed = false;
   parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int worker) {
     T* const line = static_cast<T*>(context.scratch(context.pool, worker, size_t(p.cols.image + 1) * sizeof(T)));
     if (!line) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
     for (int64_t plane = from; plane < to; plane++) {
-      if (gradient) spread(p, in + plane * p.windows(), out + plane * p.pixels(), countPad, line);
+      if (halving && gradient) spreadToFour(p, in + plane * p.windows(), out + plane * p.pixels());
+      else if (halving) averageOfFour(p, in + plane * p.pixels(), out + plane * p.windows());
+      else if (gradient) spread(p, in + plane * p.windows(), out + plane * p.pixels(), countPad, line);
       else average(p, in + plane * p.pixels(), out + plane * p.windows(), countPad, line);
     }
   });

@@ -1,0 +1,60 @@
+// Even and odd lanes of two neighbouring vectors, and the way back: for images that are read or written with a stride of 2.
+#pragma once
+#include "../simd/vec.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace pairs {
+
+template <class T> struct LaneOf;
+template <> struct LaneOf<float> { typedef int32_t whole; typedef VecOf<int32_t>::type type; };
+template <> struct LaneOf<double> { typedef int64_t whole; typedef VecOf<int64_t>::type type; };
+template <class T> using Lane = typename LaneOf<T>::type;     // whole numbers beside a Vec<T>
+template <class T> using Whole = typename LaneOf<T>::whole;
+
+#if defined(__clang__)
+#define GRAFT_PICK(index, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define GRAFT_PICK(index, a, b, ...) __builtin_shuffle(a, b, index{__VA_ARGS__})
+#endif
+#if GRAFT_VEC_BYTES == 64
+#define GRAFT_PAIRS_OF_16(T) \
+  static inline Vec<T> evens(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30); } \
+  static inline Vec<T> odds(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31); } \
+  static inline Vec<T> zipLow(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); } \
+  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
+GRAFT_PAIRS_OF_16(float)
+#undef GRAFT_PAIRS_OF_16
+#endif
+#define GRAFT_PAIRS_OF_8(T) \
+  static inline Vec<T> evens(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2, 4, 6, 8, 10, 12, 14); } \
+  static inline Vec<T> odds(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3, 5, 7, 9, 11, 13, 15); } \
+  static inline Vec<T> zipLow(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 8, 1, 9, 2, 10, 3, 11); } \
+  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#define GRAFT_PAIRS_OF_4(T) \
+  static inline Vec<T> evens(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2, 4, 6); } \
+  static inline Vec<T> odds(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3, 5, 7); } \
+  static inline Vec<T> zipLow(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 4, 1, 5); } \
+  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 2, 6, 3, 7); }
+#define GRAFT_PAIRS_OF_2(T) \
+  static inline Vec<T> evens(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2); } \
+  static inline Vec<T> odds(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3); } \
+  static inline Vec<T> zipLow(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2); } \
+  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3); }
+#if GRAFT_VEC_BYTES == 64
+GRAFT_PAIRS_OF_8(double)
+#elif GRAFT_VEC_BYTES == 32
+GRAFT_PAIRS_OF_8(float)
+GRAFT_PAIRS_OF_4(double)
+#else
+GRAFT_PAIRS_OF_4(float)
+GRAFT_PAIRS_OF_2(double)
+#endif
+#undef GRAFT_PAIRS_OF_8
+#undef GRAFT_PAIRS_OF_4
+#undef GRAFT_PAIRS_OF_2
+#undef GRAFT_PICK
+
+}  // namespace pairs
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft
