@@ -1,4 +1,5 @@
 import { dtypeCode, type Attrs, type AttrValue, type Node } from "../graph/index.js";
+import { inputCount } from "./collect.js";
 
 /** Words written so far; grows and is used again for every signature. */
 let words = new Int32Array(4096);
@@ -69,7 +70,7 @@ export function signature(nodes: readonly Node[], wanted: readonly (readonly Nod
       continue;
     }
     put(node.op.id);
-    const count = node.op.trait === "movement" ? 1 : node.inputs.length;
+    const count = inputCount(node);
     put(count);
     for (let j = 0; j < count; j++) put(i - node.inputs[j].index);
     putAttrs(node.attrs);

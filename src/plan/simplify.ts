@@ -1,7 +1,7 @@
 import { GraftError } from "../base/index.js";
 import { decode, encode, leafNode, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
 import { fullOp } from "../ops/index.js";
-import { attrsKey } from "./collect.js";
+import { attrsKey, inputCount } from "./collect.js";
 import type { Target } from "./types.js";
 import { ValueTable, type Value } from "./value.js";
 
@@ -51,7 +51,7 @@ export class Simplifier {
   private operation(node: Node): Value {
     const { op, attrs } = node;
     if (op.trait === "assign") return this.valueOf(node.inputs[1]); // what reads an assigned tensor reads the new value
-    const count = op.trait === "movement" ? 1 : node.inputs.length;
+    const count = inputCount(node);
     const inputs: Value[] = [];
     for (let i = 0; i < count; i++) inputs.push(this.valueOf(node.inputs[i]));
     if ((op as unknown) === fullOp) return this.constant(node.shape, node.dtype, rounded(node.dtype, attrs.value as number));
