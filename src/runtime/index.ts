@@ -3,6 +3,6 @@ export { tolerance } from "./compare.js";
 export { compile } from "./compile.js";
 export { currentBackend, hasNative, useBackend } from "./device.js";
 export { gradcheck, type GradcheckOptions } from "./gradcheck.js";
-export { planOf, type PlanInfo } from "./inspect.js";
+export { discardPending, planOf, type PlanInfo } from "./inspect.js";
 export { memoryLimit, planBytes, planCounters } from "./plans.js";
 export { realize, realizeSync } from "./realize.js";

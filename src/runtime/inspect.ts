@@ -22,6 +22,16 @@ export interface PlanInfo {
 }
 
 /**
+ * Forgets every assignment that is recorded but not computed, and every tensor that waits to be kept: after an error in the middle of recording a step, the
+ * next step must not carry out half of it. The tensors have their old values again.
+ */
+export function discardPending(): void {
+  for (const tensor of pendingAssigns()) if (isPendingAssign(tensor.node)) tensor.node = tensor.node.inputs[0];
+  clearPending();
+  takeKept();
+}
+
+/**
  * Compiles what `body` records (tensors that it returns or keeps, and every assignment) for the present backend, and takes the recording back: nothing
  * is computed or changed, but initial values that nobody has asked for yet. What was pending before is computed first.
  * @example
@@ -37,9 +47,7 @@ export function planOf(body: () => readonly Tensor[] | void): PlanInfo {
     outputs = [...new Set([...targets.map(({ node }) => node), ...takeKept()])].filter((node) => node.value === undefined && !isPendingAssign(node));
     assignments = [...pendingAssigns()].map(({ node }) => node).filter(isPendingAssign);
   } finally {
-    for (const tensor of pendingAssigns()) if (isPendingAssign(tensor.node)) tensor.node = tensor.node.inputs[0];
-    clearPending();
-    takeKept();
+    discardPending();
     for (const node of kept) {
       node.keep = false; // or keepNode would take it for known
       keepNode(node);

@@ -33,7 +33,15 @@ export function describeBatch(batch: Batch): string {
 /** The cost of a batch, and what metrics are computed from. */
 export type Objective = (model: Module, batch: Batch) => StepOutcome;
 
-/** The cost of class labels, as {@link F.crossEntropy}; other targets need a loss that is named. */
+/** Where the first label is that names no class: its index, -1 when all are good; -100 is a label to ignore. Labels that are not in memory pass. */
+export function badLabel(target: Tensor, classes: number): number {
+  return target.node.value?.findIndex((label) => (label < 0 && label !== -100) || label >= classes) ?? -1;
+}
+
+/**
+ * The cost of class labels, as {@link F.crossEntropy}; other targets need a loss that is named. Labels are looked at before anything runs, so that a bad
+ * one changes nothing.
+ */
 export function defaultLoss(output: Tensor, target: Tensor): Tensor {
   if (isFloat(target.dtype)) {
     throw new GraftError(
@@ -41,7 +49,10 @@ export function defaultLoss(output: Tensor, target: Tensor): Tensor {
       `train: targets are ${target.dtype} ${showShape(target.shape)}, so the loss must be named: loss: F.mseLoss for numbers, F.binaryCrossEntropyWithLogits for 0 and 1, F.crossEntropy for probabilities. Class labels are integers.`,
     );
   }
-  return F.crossEntropy(output, target);
+  const loss = F.crossEntropy(output, target);
+  const at = badLabel(target, output.shape[1]);
+  if (at >= 0) throw new GraftError("index", `crossEntropy: label ${target.node.value![at]} at ${at} is out of range for ${output.shape[1]} classes.`);
+  return loss;
 }
 
 /** Puts model and loss (or a custom step) together. */

@@ -1,7 +1,7 @@
 import { GraftError } from "../base/index.js";
 import { isFloat, type Shape } from "../graph/index.js";
 import type { Module } from "../nn/index.js";
-import { describeBatch, tensorsOf } from "./batch.js";
+import { badLabel, describeBatch, tensorsOf } from "./batch.js";
 import type { Batch, BatchSource } from "./types.js";
 
 /** Where in a run an error came up. */
@@ -44,7 +44,7 @@ function findLabel({ batch, model, loader, epoch, number }: Place): string | und
   }
   if (output === undefined || output.length !== target.ndim + 1) return undefined;
   const classes = output[1];
-  const at = labels.findIndex((label) => label !== -100 && (label < 0 || label >= classes)); // -100: ignored by default
+  const at = badLabel(target, classes);
   if (at < 0) return undefined;
   const row = Math.floor(at / (labels.length / target.shape[0]));
   const sample = loader.batchIndices?.(epoch, number)[row];

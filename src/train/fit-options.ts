@@ -54,7 +54,7 @@ export function makeSchedule(option: FitOptions["scheduler"], optimizer: TrainOp
   if (option === undefined) return undefined;
   const made = typeof option === "function" ? option(optimizer, info) : option;
   const { scheduler, every } = "scheduler" in made ? made : { scheduler: made, every: "epoch" as const };
-  if (typeof scheduler?.step !== "function") throw new GraftError("argument", `train.fit: the scheduler is ${String(scheduler)}. Pass one of optim, made over the optimizer that you pass, or { scheduler, every: "step" }.`);
+  if (typeof scheduler?.step !== "function") throw new GraftError("argument", `train.fit: the scheduler is ${JSON.stringify(made)}. Pass one of optim, made over the optimizer that you pass, or { scheduler, every: "step" }.`);
   if (scheduler.optimizer !== (optimizer as unknown)) throw new GraftError("argument", "train.fit: the scheduler belongs to another optimizer than the one that trains. Pass both, or scheduler: (optimizer) => ...");
   if (scheduler instanceof ReduceLROnPlateau) return { scheduler, every: "record" };
   if (every !== "step" && every !== "epoch") throw new GraftError("argument", `train.fit scheduler: every is ${JSON.stringify(every)}. Use "step" or "epoch".`);

@@ -1,14 +1,19 @@
-const signals = ["SIGINT", "SIGTERM"] as const;
+/** The exit codes that shells expect: 128 + the signal's number. */
+const signals = [["SIGINT", 130], ["SIGTERM", 143]] as const;
 
 /** Listens for Ctrl-C (SIGINT), SIGTERM and an AbortSignal. The first asks to stop; a second signal of the system leaves at once. */
 export class Interrupt {
   /** Whether somebody asked to stop. */
   aborted = false;
-  private readonly onSignal = (signal: (typeof signals)[number]): void => {
-    if (this.aborted) process.exit(signal === "SIGINT" ? 130 : 143); // 128 + the signal's number
-    this.aborted = true;
-    this.notify();
-  };
+  private readonly handlers = signals.map(([name, code]) => {
+    const handle = (): void => {
+      if (this.signalled) process.exit(code);
+      this.aborted = this.signalled = true;
+      this.notify();
+    };
+    return [name, handle] as const;
+  });
+  private signalled = false;
   private readonly onAbort = (): void => {
     this.aborted = true;
   };
@@ -20,13 +25,13 @@ export class Interrupt {
     this.signal = signal;
     if (signal?.aborted) this.aborted = true;
     signal?.addEventListener("abort", this.onAbort, { once: true });
-    if (system) for (const name of signals) process.on(name, this.onSignal);
+    if (system) for (const [name, handle] of this.handlers) process.on(name, handle);
   }
   private readonly signal: AbortSignal | undefined;
 
   /** Stops listening. */
   close(): void {
     this.signal?.removeEventListener("abort", this.onAbort);
-    for (const name of signals) process.off(name, this.onSignal);
+    for (const [name, handle] of this.handlers) process.off(name, handle);
   }
 }

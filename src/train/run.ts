@@ -1,16 +1,20 @@
 import { GraftError } from "../base/index.js";
+import type { LoaderState } from "../data/index.js";
 import type { Module } from "../nn/index.js";
 import { ReduceLROnPlateau } from "../optim/index.js";
 import { F, getRandomState, setRandomState } from "../ops/index.js";
+import { realize } from "../runtime/index.js";
 import { objective } from "./batch.js";
-import { readRun, RunFolder, type RunState } from "./checkpoints.js";
+import type { RunFolder, RunState } from "./checkpoints.js";
 import { locate } from "./errors.js";
 import { evaluate, type Evaluation } from "./evaluate.js";
 import { makeOptimizer, makeSchedule, type Schedule } from "./fit-options.js";
-import { Interrupt } from "./interrupt.js";
+import type { Interrupt } from "./interrupt.js";
 import { MetricsLog } from "./log.js";
 import { withBatchAdvice } from "./memory.js";
 import { Meter } from "./meter.js";
+import { accuracy } from "./metrics.js";
+import { restore } from "./restore.js";
 import { Progress } from "./progress.js";
 import { takeSnapshot, type Snapshot } from "./snapshot.js";
 import { evaluationLoader, trainLoader } from "./sources.js";
@@ -47,6 +51,8 @@ export class TrainRun {
   private resumedFrom: string | undefined;
   /** Steps done when this part of the run began. */
   private firstStep = 0;
+  /** Where the loader is once the present step or epoch is done with everything that belongs to it. */
+  private position: LoaderState;
   private trained = { samples: 0, seconds: 0 };
   /** Seconds of earlier parts of the run, and when this one began. */
   private secondsBefore = 0;
@@ -63,6 +69,7 @@ export class TrainRun {
   ) {
     const { valid, test, loss, step, metrics, clip, regularize, stop, batchSize, epochs, maxSteps, accumulate = 1, callbacks = [], log } = options;
     this.loader = trainLoader(options);
+    this.position = this.loader.stateDict();
     this.valid = valid === undefined ? undefined : evaluationLoader("train.fit", "valid", valid, batchSize ?? evaluationBatch);
     this.test = test === undefined ? undefined : evaluationLoader("train.fit", "test", test, batchSize ?? evaluationBatch);
     this.epochs = epochs ?? (maxSteps === undefined ? 10 : Infinity);
@@ -71,20 +78,16 @@ export class TrainRun {
     this.stepsPerEpoch = Math.ceil(this.loader.length / accumulate);
     const optimizer = makeOptimizer(model, options.optimizer);
     this.schedule = makeSchedule(options.scheduler, optimizer, { stepsPerEpoch: this.stepsPerEpoch, totalSteps: this.totalSteps });
-    const cost = objective(loss ?? this.mixedLoss(), step);
-    this.parts = { model, optimizer, cost, metrics, clip, regularize };
+    const mixed = typeof options.augment === "object" && options.augment.batch !== undefined && loss === undefined && step === undefined;
+    // a batch transform such as mixup turns labels into probabilities: still a matter of cross entropy
+    const cost = objective(mixed ? (output, target) => F.crossEntropy(output, target) : loss, step);
+    this.parts = { model, optimizer, cost, metrics: metrics ?? (mixed ? { accuracy } : undefined), clip, regularize };
     this.watcher = new Watcher(stop ?? {}, this.valid !== undefined);
     this.restoreBest = options.restoreBest ?? stop?.patience !== undefined;
     this.progress = new Progress(Progress.modeOf(options.progress ?? true));
     this.callbacks = Array.isArray(callbacks) ? (callbacks as readonly Callbacks[]) : [callbacks as Callbacks];
     const file = log === true ? `${this.folder!.dir}/metrics.ndjson` : log;
     if (typeof file === "string") this.log = new MetricsLog(file, (text) => this.progress.line(`warning: ${text}`));
-  }
-
-  /** A batch transform such as mixup turns labels into probabilities: still a matter of cross entropy. */
-  private mixedLoss(): FitOptions["loss"] {
-    const { augment } = this.options;
-    return typeof augment === "object" && augment.batch !== undefined ? (output, target) => F.crossEntropy(output, target) : undefined;
   }
 
   private get totalSteps(): number {
@@ -105,6 +108,7 @@ export class TrainRun {
     let test: Evaluation | undefined;
     try {
       if (!model.training) model.train();
+      await realize(); // what the user recorded before is no part of a step that may be given up
       if (resumeFrom === undefined) setRandomState({ seed: options.seed ?? 0, stream: firstStream });
       else await this.resume(resumeFrom);
       await this.log?.start(resumeFrom === undefined ? undefined : this.step);
@@ -148,7 +152,8 @@ export class TrainRun {
     let group: Batch[] = [];
     for await (const batch of loader) {
       group.push(batch);
-      const { batch: read } = loader.stateDict();
+      this.position = loader.stateDict();
+      const { batch: read } = this.position;
       const isLast = read >= loader.length;
       if (group.length < this.accumulate && !isLast) continue;
       const reason = await this.oneStep(group, read - 1);
@@ -213,6 +218,7 @@ export class TrainRun {
     }
     if (this.schedule?.every === "epoch") (this.schedule.scheduler as { step(): void }).step();
     this.epoch++;
+    this.position = this.loader.stateDict();
     if (await this.ask((to) => to.onEpochEnd?.({ epoch: this.epoch, step: this.step, history: this.history }))) reason ??= "callback";
     if (reason === "steps" && this.epoch >= this.epochs) reason = undefined; // the last step of the last epoch
     const ends = reason !== undefined || this.epoch >= this.epochs; // the end of a run saves anyway
@@ -280,7 +286,7 @@ export class TrainRun {
       optimizer: { name: optimizer.constructor.name, values },
       scheduler: this.schedule?.scheduler.stateDict() ?? null,
       random: getRandomState(),
-      loader: this.loader.stateDict(),
+      loader: this.position,
       epoch: this.epoch,
       step: this.step,
       seconds: this.seconds,
@@ -302,34 +308,14 @@ export class TrainRun {
   }
 
   private async resume(from: string): Promise<void> {
-    const { state, tensors } = await readRun(from);
-    const { optimizer } = this.parts;
-    const problems: string[] = [];
-    const attempt = (body: () => void): void => {
-      try {
-        body();
-      } catch (error) {
-        if (!(error instanceof GraftError)) throw error;
-        problems.push(error.message);
-      }
-    };
-    const name = optimizer.constructor.name;
-    const { scheduler } = this.schedule ?? {};
-    if (state.model !== this.model.constructor.name) problems.push(`it is of a ${state.model}, the model is a ${this.model.constructor.name}.`);
-    if (state.optimizer.name !== name) problems.push(`it was trained with ${state.optimizer.name}, now the optimizer is ${name}.`);
-    if ((state.scheduler === null) !== (scheduler === undefined)) problems.push(`it was trained ${state.scheduler === null ? "without" : "with"} a scheduler, now there is ${scheduler === undefined ? "none" : "one"}.`);
-    attempt(() => this.loader.loadStateDict(state.loader));
-    // the model is loaded last: nothing in it changes when something else does not fit
-    if (problems.length === 0) attempt(() => optimizer.loadStateDict({ tensors: tensors.optimizer, values: state.optimizer.values }));
-    if (problems.length === 0 && scheduler !== undefined) attempt(() => scheduler.loadStateDict(state.scheduler!));
-    attempt(() => void (problems.length === 0 ? this.model.loadStateDict(tensors.model) : this.model.clone().loadStateDict(tensors.model)));
-    if (problems.length > 0) throw new GraftError("state", `train.fit: the checkpoint ${from} does not fit this run:\n  ${problems.join("\n  ")}\nResume with the model, optimizer and data of that run, or start a new one in another folder.`);
+    const { state, tensors } = await restore(from, { model: this.model, optimizer: this.parts.optimizer, scheduler: this.schedule?.scheduler, loader: this.loader });
     setRandomState(state.random);
     this.meter.loadStateDict(state.meter);
     this.watcher.loadStateDict(state.watch);
     this.bestWeights = this.restoreBest && tensors.best !== undefined ? new Map(tensors.best) : undefined;
     this.history = [...state.history];
     this.trained = { ...state.trained };
+    this.position = state.loader;
     [this.epoch, this.step, this.firstStep, this.secondsBefore] = [state.epoch, state.step, state.step, state.seconds];
     this.resumedFrom = from;
     this.folder?.adopt(from, state.step);

@@ -3,7 +3,7 @@ import "../autograd/index.js"; // gives tensors backward()
 import type { Module } from "../nn/index.js";
 import { clipGradNorm, clipGradValue, LBFGS } from "../optim/index.js";
 import { abs, add, mul, scalarInput, square, sum } from "../ops/index.js";
-import { realize } from "../runtime/index.js";
+import { discardPending, realize } from "../runtime/index.js";
 import { samplesIn, type Objective } from "./batch.js";
 import { accuracy, isClassification } from "./metrics.js";
 import type { Batch, BatchMetric, FitOptions, Metrics, StepOutcome, TrainOptimizer } from "./types.js";
@@ -45,6 +45,9 @@ export async function trainStep(parts: StepParts, batches: readonly Batch[]): Pr
     limit(parts);
     await optimizer.step();
     return read(recorded);
+  } catch (error) {
+    discardPending(); // running statistics that the failed step recorded
+    throw error;
   } finally {
     optimizer.zeroGrad(); // a gradient holds on to the whole recorded step
   }

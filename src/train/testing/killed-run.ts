@@ -1,0 +1,15 @@
+// A run for the test that kills it: `killed-run.ts <folder>`. It tells each step and is slow enough to be caught.
+import { setTimeout } from "node:timers/promises";
+import { smallRun } from "./small-run.js";
+
+const { result } = await smallRun({
+  checkpoint: { dir: process.argv[2], every: 3, keep: 2 },
+  resume: true,
+  callbacks: {
+    async onBatchEnd({ step }) {
+      process.stdout.write(`step ${step}\n`);
+      await setTimeout(10);
+    },
+  },
+});
+process.stdout.write(`done ${result.stopped}\n`);
