@@ -8,8 +8,8 @@ namespace gemm {
 
 constexpr int64_t kInlineWork = 100 << 10;     // multiply-adds (about 2 microseconds) below which waking the pool costs more than it gives
 constexpr int64_t kStepBlock = 256;            // inner steps per block: a panel of B (16 KiB with AVX2) stays in half of the first-level cache
-constexpr int64_t kTileUnits = 16, kTileVecs = 32;   // the largest tile: 96 x 256 floats with AVX2, with its packed A in the second-level cache
-constexpr int64_t kTaskWork = 1 << 20;         // a task of about 20 microseconds is not worth cutting further
+constexpr int64_t kChooseWork = 1 << 20;       // multiply-adds from which weighing several tilings pays
+constexpr int64_t kShareBytes = 8 << 20;       // packed operands shared by all tasks; a larger B is taken in column ranges of about this size
 
 // A length cut into tiles of whole units: panels of A or vectors of B.
 struct Tiles {
@@ -23,38 +23,66 @@ struct Tiles {
 
 template <class T> struct Tiling {
   Tiles rows, cols;
-  int64_t pieces;                              // of the inner sum; each has its own partial product
-  int64_t taskWork;
+  int64_t pieces = 1;                          // of the inner sum; each has its own partial product
+  int64_t taskWork;                            // multiply-adds
   bool directA, directB;                       // read from the tensor, not packed
+  bool shareA, shareB;                         // packed once for all tasks; otherwise each task packs what it is about to use
 
-  explicit Tiling(const Product& p) : rows(p.M, kRows, kTileUnits), cols(p.N, kLanes<T>, kTileVecs), pieces(1) {
-    const double work = double(p.batch) * double(p.M) * double(p.N) * double(p.K);
-    int64_t units = kTileUnits, vecs = kTileVecs;
-    const auto tasks = [&] { return p.batch * rows.count() * cols.count() * pieces; };
-    const auto wantsMore = [&] { return tasks() < 16 && work > double(kTaskWork) * double(tasks()); };
-    const auto shrink = [&](int64_t leastUnits, int64_t leastVecs) {
-      while (wantsMore() && (units > leastUnits || vecs > leastVecs)) {
-        const bool byCols = vecs > leastVecs && (units <= leastUnits || cols.longest() >= rows.longest());
-        if (byCols) cols = Tiles(p.N, kLanes<T>, vecs /= 2);
-        else rows = Tiles(p.M, kRows, units /= 2);
-      }
-    };
-    shrink(8, 16);
-    if (wantsMore() && p.K >= 2 * kStepBlock) {
-      const int64_t most = p.K / kStepBlock, wanted = 16 / tasks();
-      pieces = wanted < most ? wanted : most;
-      if (pieces < 1) pieces = 1;
-    }
-    shrink(4, 4);
-    const double each = work / double(tasks());
-    taskWork = each < 1 ? 1 : each > 1e15 ? int64_t(1e15) : int64_t(each);
-    const bool sameA = p.a.dtype != DType::BF16 && p.a.dtype != DType::F16, sameB = p.b.dtype != DType::BF16 && p.b.dtype != DType::F16;
+  explicit Tiling(const Product& p) : rows(p.M, kRows, 16), cols(p.N, kLanes<T>, 32) {
+    const bool wideA = p.a.dtype != DType::BF16 && p.a.dtype != DType::F16, wideB = p.b.dtype != DType::BF16 && p.b.dtype != DType::F16;
     // Packing pays once a packed value is used often enough: values of A once per panel of B, values of B once per panel of A; and where memory is the
     // limit, since a panel of a large unpacked B is read in many short runs.
     const int64_t bBytes = (p.b.step < 0 ? -p.b.step : p.b.step) * p.K * int64_t(sizeof(T));
-    directA = sameA && p.N <= (p.a.step == 1 ? 32 : 8) * kLanes<T>;
-    directB = sameB && p.b.row == 1 && bBytes <= (p.M <= 2 * kRows ? 16 << 20 : 16 << 10);
+    directA = wideA && p.N <= (p.a.step == 1 ? 64 : 8) * kLanes<T>;
+    directB = wideB && p.b.row == 1 && bBytes <= (p.M <= 2 * kRows ? 16 << 20 : 16 << 10);
+    const double work = double(p.batch) * double(p.M) * double(p.N) * double(p.K);
+    if (work >= double(kChooseWork)) choose(p);
+    const double each = work / double(p.batch * rows.count() * cols.count() * pieces);
+    taskWork = each < 1 ? 1 : each > 1e15 ? int64_t(1e15) : int64_t(each);
+    const bool mayShare = p.batch == 1 && work >= double(kChooseWork);
+    shareA = mayShare && !directA && sharing(p.M * p.K) < packing(p.M * p.K, cols.count()) && p.M * p.K * int64_t(sizeof(T)) <= 2 * kShareBytes;
+    shareB = mayShare && !directB && sharing(p.N * p.K) < packing(p.N * p.K, rows.count()) && p.K * cols.longest() * int64_t(sizeof(T)) <= 4 * kShareBytes;
   }
+
+ private:
+  // Measured cycles (Zen 3): per value packed into a task's own memory, or into shared memory (which travels between cores); per value that a task
+  // reads; per value of a partial product.
+  static constexpr double kPackLocal = 0.35, kPackShared = 1.2, kRead = 0.1, kPartial = 0.7;
+  static constexpr double kCallCycles = 40, kTaskCycles = 3000, kBarrierCycles = 10000;   // around the inner loop of one block; per task; for sharing
+
+  // An operand that `uses` tiles read, packed by each of them or once for all.
+  static double packing(int64_t values, int64_t uses) { return kPackLocal * double(values) * double(uses); }
+  static double sharing(int64_t values) { return kPackShared * double(values) + kBarrierCycles; }
+
+  // The tiling with the least estimated time on a few cores: all cycles / 4 + half a task, which is what cores wait for the last one on average.
+  void choose(const Product& p) {
+    const double M = double(p.M), N = double(p.N), K = double(p.K), batch = double(p.batch);
+    const int64_t rowUnits = (p.M + kRows - 1) / kRows, colVecs = (p.N + kLanes<T> - 1) / kLanes<T>;
+    const double kernel = batch * M * double(colVecs) * K / 2, calls = batch * double(rowUnits) * double((colVecs + kVecs - 1) / kVecs) * kCallCycles;
+    const double sharedA = sharing(p.M * p.K), sharedB = sharing(p.N * p.K);
+    double best = 0;
+    int64_t bestUnits = 0, bestVecs = 0;
+    for (int u = 2; u <= 5; u++) {
+      for (int v = 3; v <= 5 && u + v <= 9; v++) {
+        const int64_t tileRows = (rowUnits + (int64_t(1) << u) - 1) >> u, tileCols = (colVecs + (int64_t(1) << v) - 1) >> v;
+        const double localA = packing(p.M * p.K, tileCols), localB = packing(p.N * p.K, tileRows);
+        const double packsA = directA ? 0 : p.batch == 1 ? lesser(localA, sharedA) : localA, packsB = directB ? 0 : p.batch == 1 ? lesser(localB, sharedB) : localB;
+        const double operands = batch * (packsA + packsB + K * (M * double(tileCols) + N * double(tileRows)) * kRead);
+        for (int q = 0; q <= 4; q++) {
+          const int64_t n = int64_t(1) << q, length = p.K >> q;
+          const double tasks = batch * double(tileRows * tileCols * n);
+          if (n > 1 && (length < kStepBlock / 2 || tasks > 32)) break;
+          const double blocks = double(n * ((length + kStepBlock - 1) / kStepBlock));
+          const double cycles = kernel + calls * blocks + operands + kTaskCycles * tasks + (n > 1 ? kPartial * batch * M * N * double(n) : 0);
+          const double estimate = cycles / 4 + cycles / tasks / 2;
+          if (bestUnits && estimate >= best) continue;
+          best = estimate, bestUnits = int64_t(1) << u, bestVecs = int64_t(1) << v, pieces = n;
+        }
+      }
+    }
+    rows = Tiles(p.M, kRows, bestUnits), cols = Tiles(p.N, kLanes<T>, bestVecs);
+  }
+  static double lesser(double a, double b) { return a < b ? a : b; }
 };
 
 }  // namespace gemm

@@ -5,8 +5,6 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace gemm {
 
-constexpr int64_t kShareBytes = 8 << 20;      // packed operands shared by all tasks; a larger B is taken in column ranges of about this size
-
 static inline int64_t roundUp64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
 
 // One matmul step. Tasks are (batch, column tile, row tile, piece of the inner sum). An operand that several tasks of one matrix read is packed once for
@@ -18,20 +16,16 @@ template <class T> class Gemm {
   int run() {
     const int64_t matrix = p_.M * p_.N, all = p_.batch * g_.rows.count() * g_.cols.count() * g_.pieces;
     const bool inlined = g_.taskWork * all <= kInlineWork;
-    const int64_t aBytes = roundUp64(p_.M * p_.K * int64_t(sizeof(T)));
-    const bool mayShare = p_.batch == 1 && !inlined;
-    const int64_t columnBytes = p_.K * g_.cols.longest() * int64_t(sizeof(T));
-    shareA_ = mayShare && !g_.directA && g_.cols.count() > 1 && aBytes <= 2 * kShareBytes;
-    shareB_ = mayShare && !g_.directB && g_.rows.count() > 1 && columnBytes <= 4 * kShareBytes;
-    const int64_t perPass = !shareB_ || columnBytes * g_.cols.count() <= 2 * kShareBytes ? g_.cols.count() : columnBytes < kShareBytes ? kShareBytes / columnBytes : 1;
+    const int64_t aBytes = roundUp64(p_.M * p_.K * int64_t(sizeof(T))), columnBytes = p_.K * g_.cols.longest() * int64_t(sizeof(T));
+    const int64_t perPass = !g_.shareB || columnBytes * g_.cols.count() <= 2 * kShareBytes ? g_.cols.count() : columnBytes < kShareBytes ? kShareBytes / columnBytes : 1;
 
     // Memory: worker 0 holds what is shared, then its own; every other worker its own.
     const int64_t K = p_.K < kStepBlock ? p_.K : kStepBlock, rows = g_.rows.longest(), cols = wholeVectors<T>(g_.cols.longest());
-    aLocal_ = g_.directA || shareA_ ? 0 : roundUp64(rows * K * int64_t(sizeof(T)));
-    bLocal_ = g_.directB || shareB_ ? 0 : roundUp64(cols * K * int64_t(sizeof(T)));
+    aLocal_ = g_.directA || g_.shareA ? 0 : roundUp64(rows * K * int64_t(sizeof(T)));
+    bLocal_ = g_.directB || g_.shareB ? 0 : roundUp64(cols * K * int64_t(sizeof(T)));
     tailLocal_ = g_.directB ? roundUp64(kCols<T> * K * int64_t(sizeof(T))) : 0;
     tileLocal_ = out_.isDirect && g_.pieces == 1 ? 0 : roundUp64(rows * cols * int64_t(sizeof(T)));
-    const int64_t aShared = shareA_ ? aBytes : 0, bShared = shareB_ ? roundUp64(columnBytes * perPass + cols * p_.K * int64_t(sizeof(T))) : 0;
+    const int64_t aShared = g_.shareA ? aBytes : 0, bShared = g_.shareB ? roundUp64(columnBytes * perPass + cols * p_.K * int64_t(sizeof(T))) : 0;
     const int64_t partial = g_.pieces > 1 ? roundUp64(g_.pieces * p_.batch * matrix * int64_t(sizeof(T))) : 0;
     local_ = aLocal_ + bLocal_ + tailLocal_ + tileLocal_ + roundUp64(out_.memoryBytes);
     sharedA_ = reserve(aShared + bShared + partial + local_);
@@ -79,7 +73,7 @@ template <class T> class Gemm {
   T* tileOfB(int64_t j, int64_t j0) const { return reinterpret_cast<T*>(sharedB_) + (g_.cols.begin(j) - g_.cols.begin(j0)) * p_.K; }
 
   void pack(int64_t j0, int64_t nj, bool first) {
-    const int64_t chunks = (p_.K + kStepBlock - 1) / kStepBlock, na = shareA_ && first ? g_.rows.count() * chunks : 0, nb = shareB_ ? nj * chunks : 0;
+    const int64_t chunks = (p_.K + kStepBlock - 1) / kStepBlock, na = g_.shareA && first ? g_.rows.count() * chunks : 0, nb = g_.shareB ? nj * chunks : 0;
     if (na + nb == 0) return;
     const int64_t each = (na ? g_.rows.longest() : g_.cols.longest()) * (p_.K < kStepBlock ? p_.K : kStepBlock);
     parallelFor(context_, na + nb, each >= 8192 ? 1 : 8192 / each, [&](int64_t begin, int64_t end, int) {
@@ -116,8 +110,8 @@ template <class T> class Gemm {
       const int64_t k = k1 > k0 ? k0 + blocks.begin(n) : 0, K = k1 > k0 ? k0 + blocks.begin(n + 1) - k : 0;
       if (aLocal_) packA(w.a, K, 0, a, row, rows, k, K);
       if (bLocal_) packB(w.b, K, 0, b, col, cols, k, K);
-      const Side<T> left = g_.directA ? Side<T>::direct(aData + k * a.step, a.row, a.step) : shareA_ ? Side<T>::packed(tileOfA(i), p_.K, k) : Side<T>::packed(w.a, K, 0);
-      const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step) : shareB_ ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
+      const Side<T> left = g_.directA ? Side<T>::direct(aData + k * a.step, a.row, a.step) : g_.shareA ? Side<T>::packed(tileOfA(i), p_.K, k) : Side<T>::packed(w.a, K, 0);
+      const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step) : g_.shareB ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
       const bool epilogueNext = w.runner && g_.pieces == 1 && n + 1 >= blocks.pieces;
       const Ahead ahead = epilogueNext ? Ahead{static_cast<const char*>(out_.at(z, row, col)), p_.outRow * out_.bytes, p_.outCol * out_.bytes}
                                        : Ahead{reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T))};
@@ -150,7 +144,7 @@ template <class T> class Gemm {
   const Output& out_;
   const Context& context_;
   const Tiling<T> g_;
-  bool shareA_, shareB_, failed_ = false;
+  bool failed_ = false;
   int64_t aLocal_, bLocal_, tailLocal_, tileLocal_, local_;
   char *sharedA_, *sharedB_, *own0_;
   T* partial_;
