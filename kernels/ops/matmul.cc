@@ -17,7 +17,8 @@ template <class T> class Gemm {
     const int64_t matrix = p_.M * p_.N, all = p_.batch * g_.rows.count() * g_.cols.count() * g_.pieces;
     const bool inlined = g_.taskWork * all <= kInlineWork;
     const int64_t aBytes = roundUp64(p_.M * p_.K * int64_t(sizeof(T))), columnBytes = p_.K * g_.cols.longest() * int64_t(sizeof(T));
-    const int64_t perPass = !g_.shareB || columnBytes * g_.cols.count() <= 2 * kShareBytes ? g_.cols.count() : columnBytes < kShareBytes ? kShareBytes / columnBytes : 1;
+    const bool fits = !g_.shareB || columnBytes * g_.cols.count() <= 2 * kShareBytes;
+    const int64_t perPass = fits ? g_.cols.count() : columnBytes < kShareBytes ? kShareBytes / columnBytes : 1;
 
     // Memory: worker 0 holds what is shared, then its own; every other worker its own.
     const int64_t K = p_.K < kStepBlock ? p_.K : kStepBlock, rows = g_.rows.longest(), cols = wholeVectors<T>(g_.cols.longest());
@@ -110,8 +111,10 @@ template <class T> class Gemm {
       const int64_t k = k1 > k0 ? k0 + blocks.begin(n) : 0, K = k1 > k0 ? k0 + blocks.begin(n + 1) - k : 0;
       if (aLocal_) packA(w.a, K, 0, a, row, rows, k, K);
       if (bLocal_) packB(w.b, K, 0, b, col, cols, k, K);
-      const Side<T> left = g_.directA ? Side<T>::direct(aData + k * a.step, a.row, a.step) : g_.shareA ? Side<T>::packed(tileOfA(i), p_.K, k) : Side<T>::packed(w.a, K, 0);
-      const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step) : g_.shareB ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
+      const Side<T> left = g_.directA ? Side<T>::direct(aData + k * a.step, a.row, a.step)
+                         : g_.shareA ? Side<T>::packed(tileOfA(i), p_.K, k) : Side<T>::packed(w.a, K, 0);
+      const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step)
+                          : g_.shareB ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
       const bool epilogueNext = w.runner && g_.pieces == 1 && n + 1 >= blocks.pieces;
       const Ahead ahead = epilogueNext ? Ahead{static_cast<const char*>(out_.at(z, row, col)), p_.outRow * out_.bytes, p_.outCol * out_.bytes}
                                        : Ahead{reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T))};
@@ -173,7 +176,8 @@ template <class T> static int multiplyFloat(const Product& p, const Step& step, 
   Output out(p, own, step.out[0], step.program != nullptr);
   Binding binding;
   if (step.program || !out.isDirect) {
-    if (!bindEpilogue(binding, step.program, sizeof(T) == 4 ? RegisterClass::F32 : RegisterClass::F64, step.in + 2, step.inCount - 2, step.out, step.outCount, context)) return 1;
+    const RegisterClass product = sizeof(T) == 4 ? RegisterClass::F32 : RegisterClass::F64;
+    if (!bindEpilogue(binding, step.program, product, step.in + 2, step.inCount - 2, step.out, step.outCount, context)) return 1;
     out.bind(binding);
   }
   if (p.M == 1 || p.N == 1) {

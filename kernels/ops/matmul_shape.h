@@ -38,7 +38,8 @@ static int describe(const Step& step, const Context& context, Product& p) {
   };
   if (step.inCount < 2 || step.outCount < 1) return fail("needs two inputs and an output");
   const View &a = step.in[0], &b = step.in[1], &out = step.out[0];
-  if (a.rank < 2 || b.rank < 2 || out.rank < 2 || a.rank > out.rank || b.rank > out.rank) return fail("a, b and the output need at least two dims, the output as many as either");
+  const bool ranks = a.rank >= 2 && b.rank >= 2 && out.rank >= a.rank && out.rank >= b.rank;
+  if (!ranks) return fail("a, b and the output need at least two dims, the output as many as either");
   if (a.buffer == -2 || b.buffer == -2) return fail("a virtual index cannot be multiplied");
   if (!step.program && (step.inCount != 2 || step.outCount != 1)) return fail("further views need a program");
   p.M = out.shape[out.rank - 2], p.N = out.shape[out.rank - 1], p.K = a.shape[a.rank - 1];

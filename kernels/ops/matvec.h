@@ -25,8 +25,10 @@ template <class T, class S, class W> static void addScaledRows(T* y, int64_t n, 
     const S *w0 = w, *w1 = w + step, *w2 = w1 + step, *w3 = w2 + step;
     const T x0 = x[k * xStep], x1 = x[(k + 1) * xStep], x2 = x[(k + 2) * xStep], x3 = x[(k + 3) * xStep];
     int64_t i = 0;
-    for (; i + L <= n; i += L)
-      store(y + i, load(y + i) + W::vector(w0 + i) * broadcast(x0) + W::vector(w1 + i) * broadcast(x1) + W::vector(w2 + i) * broadcast(x2) + W::vector(w3 + i) * broadcast(x3));
+    for (; i + L <= n; i += L) {
+      const Vec<T> v = load(y + i) + W::vector(w0 + i) * broadcast(x0) + W::vector(w1 + i) * broadcast(x1);
+      store(y + i, v + W::vector(w2 + i) * broadcast(x2) + W::vector(w3 + i) * broadcast(x3));
+    }
     for (; i < n; i++) y[i] = y[i] + W::one(w0 + i) * x0 + W::one(w1 + i) * x1 + W::one(w2 + i) * x2 + W::one(w3 + i) * x3;
   }
   for (; k < K; k++, w += step) {
