@@ -46,6 +46,18 @@ describe("docs", () => {
   });
 });
 
+describe("docs/debugging.md", () => {
+  it("names every GRAFT_* flag that the code reads, and no other", () => {
+    const page = read("docs/debugging.md");
+    const sources = tracked.filter((path) => /^(src|kernels|scripts|bin)\/.*\.(ts|mjs|js|cc|h)$/.test(path) && !path.endsWith(".test.ts"));
+    const reads = /(?:getenv\(|process\.env\.|process\.env\[|(?:choice|integer)\()"?(GRAFT_[A-Z]+(?:_[A-Z]+)*)/g;
+    const flags = new Set(sources.flatMap((path) => [...read(path).matchAll(reads)].map(([, name]) => name)));
+    expect(flags.size).toBeGreaterThan(8);
+    expect([...flags].filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([]);
+    expect([...page.matchAll(/^\| `(GRAFT_\w+)`/gm)].map(([, name]) => name).filter((name) => !flags.has(name))).toEqual([]);
+  });
+});
+
 /** Paths in the first line of code blocks: `// src/ops/foo.ts`. */
 function fileNames(page: string): string[] {
   return [...read(page).matchAll(/^```\w+\n(?:\/\/|#) ((?:src|kernels|test)\/\S+)/gm)].map(([, path]) => path);
