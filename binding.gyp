@@ -8,7 +8,7 @@
                      "-fvisibility=hidden", "-fno-threadsafe-statics", "-fomit-frame-pointer", "-Wno-psabi"],
     # GCC's -O3 costs half as much time again as its -O2 with the vectoriser, for the same speed. The baseline build runs on hardly any machine.
     "conditions": [
-      ["gnu_compiler==1", {"fast_flags": ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"], "baseline_flags": ["-O1"]},
+      ["gnu_compiler==1", {"fast_flags": ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic", "-fpeel-loops"], "baseline_flags": ["-O1"]},
                           {"fast_flags": ["-O3"], "baseline_flags": ["-O2"]}],
     ],
     "core_flags": ["-std=c++17", "-O2", "-fPIC", "-fno-rtti", "-fvisibility=hidden"],

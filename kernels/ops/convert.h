@@ -1,7 +1,7 @@
 // Moving a rectangle of a strided view into a packed register and back, converting storage types (bf16, f16, u8, bool) on the way.
 #pragma once
 #include "../core/opcodes.h"
-#include "../simd/vec.h"
+#include "../simd/transpose.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -39,15 +39,36 @@ template <> struct Format<DType::Bool> { typedef uint8_t M; typedef int32_t R; s
 template <> struct Format<DType::BF16> { typedef uint16_t M; typedef float R; static R load(M x) { return bfloatToFloat(x); } static M store(R x) { return floatToBfloat(x); } };
 template <> struct Format<DType::F16> { typedef uint16_t M; typedef float R; static R load(M x) { return halfToFloat(x); } static M store(R x) { return floatToHalf(x); } };
 
+// A contiguous row; bf16 and the integers are left to the compiler's vectoriser.
+template <DType dtype> static inline void loadRow(const typename Format<dtype>::M* from, typename Format<dtype>::R* to, int64_t n) {
+  int64_t i = 0;
+#if defined(__F16C__)
+  if (dtype == DType::F16)
+    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(reinterpret_cast<float*>(to + i), _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i))));
+#endif
+  for (; i < n; i++) to[i] = Format<dtype>::load(from[i]);
+}
+template <DType dtype> static inline void storeRow(typename Format<dtype>::M* to, const typename Format<dtype>::R* from, int64_t n) {
+  int64_t i = 0;
+#if defined(__F16C__)
+  if (dtype == DType::F16)
+    for (; i + 8 <= n; i += 8) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(reinterpret_cast<const float*>(from + i)), _MM_FROUND_TO_NEAREST_INT));
+#endif
+  for (; i < n; i++) to[i] = Format<dtype>::store(from[i]);
+}
+// 4-byte elements that need no conversion may be transposed block by block.
+template <DType dtype> static constexpr bool kWord = dtype == DType::F32 || dtype == DType::I32;
+
 // A rectangle in memory: element (r, c) at memory[r * rowStride + c * colStride]; packed: element (r, c) at r * cols + c.
 template <DType dtype>
 static void loadRectangle(const void* memory, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride, void* packed) {
   using F = Format<dtype>;
   const typename F::M* __restrict from = static_cast<const typename F::M*>(memory);
   typename F::R* __restrict to = static_cast<typename F::R*>(packed);
-  if (colStride == 1 && cols >= 8) {
-    for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols)
-      for (int64_t c = 0; c < cols; c++) to[c] = F::load(from[c]);
+  if (colStride == 1) {
+    for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols) loadRow<dtype>(from, to, cols);
+  } else if (kWord<dtype> && rowStride == 1 && rows >= kTransposeSide && cols >= kTransposeSide) {
+    transpose(reinterpret_cast<const float*>(from), colStride, reinterpret_cast<float*>(to), cols, rows, cols);
   } else if (colStride == 0 && cols >= 4) {
     for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols) {
       const typename F::R x = F::load(*from);
@@ -67,8 +88,9 @@ static void storeRectangle(void* memory, int64_t rows, int64_t cols, int64_t row
   typename F::M* __restrict to = static_cast<typename F::M*>(memory);
   const typename F::R* __restrict from = static_cast<const typename F::R*>(packed);
   if (colStride == 1) {
-    for (int64_t r = 0; r < rows; r++, to += rowStride, from += cols)
-      for (int64_t c = 0; c < cols; c++) to[c] = F::store(from[c]);
+    for (int64_t r = 0; r < rows; r++, to += rowStride, from += cols) storeRow<dtype>(to, from, cols);
+  } else if (kWord<dtype> && rowStride == 1 && rows >= kTransposeSide && cols >= kTransposeSide) {
+    transpose(reinterpret_cast<const float*>(from), cols, reinterpret_cast<float*>(to), colStride, cols, rows);
   } else if (rows > 1 && (rowStride == 1 || rows > cols)) {
     for (int64_t c = 0; c < cols; c++, to += colStride)
       for (int64_t r = 0; r < rows; r++) to[r * rowStride] = F::store(from[r * cols + c]);

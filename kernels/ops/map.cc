@@ -16,8 +16,9 @@ static int runMap(const Step& step, const Context& context) {
   Binding b;
   if (!bindProgram(b, step.program, step.in, step.inCount, step.out, step.outCount, context)) return 1;
   if (b.rows == 0 || b.cols == 0) return 0;
-  // Blocks are whole tiles wide, and as many rows high as fill them.
-  const int64_t width = b.transposed ? b.tileCols : b.cols < map::kBlockElements ? b.cols : map::kBlockElements;
+  // Blocks are whole tiles wide, and as many rows high as fill them. With transposed views a block is one tile high.
+  const int64_t most = b.transposed ? map::kBlockElements / (b.tileLength / b.tileCols) : map::kBlockElements;
+  const int64_t width = b.cols < most ? b.cols : most;
   const int64_t height = width < map::kBlockElements ? map::kBlockElements / width : 1;
   const int64_t down = map::pieces(b.rows, height), across = map::pieces(b.cols, width);
   bool failed = false;

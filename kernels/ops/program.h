@@ -37,10 +37,10 @@ class ProgramRunner {
     if (width < colCount) height = b_.transposed ? b_.tileLength / width : 1;
     else if (!rowByRow(width, product ? productStride : width)) height = b_.tileLength / width;
     const int64_t bytes = b_.productBytes;
-    for (int64_t c = 0; c < colCount; c += width) {
-      const int64_t w = colCount - c < width ? colCount - c : width;
-      for (int64_t r = 0; r < rowCount; r += height) {
-        const int64_t h = rowCount - r < height ? rowCount - r : height;
+    for (int64_t r = 0; r < rowCount; r += height) {
+      const int64_t h = rowCount - r < height ? rowCount - r : height;
+      for (int64_t c = 0; c < colCount; c += width) {
+        const int64_t w = colCount - c < width ? colCount - c : width;
         tile(row + r, h, col + c, w, static_cast<const char*>(product) + (r * productStride + c) * bytes, productStride);
         for (int s = 0; s < b_.storeCount; s++)
           if (!direct_[s]) move(b_.operand[b_.inputCount + s], h, w, where_[b_.storeValue[s]], true);
@@ -99,11 +99,23 @@ class ProgramRunner {
       }
     }
     const int64_t n = rows * cols;
+    if (b_.prefetches) prefetchNext(rows, cols);
     for (int k = 0; k < b_.codeCount; k++) {
       const Binding::Code& code = b_.code[k];
       if (code.fn) code.fn(code.a < 0 ? nullptr : where_[code.a], code.b < 0 ? nullptr : where_[code.b], code.c < 0 ? nullptr : where_[code.c], where_[code.dst], n, code.immediate);
       else if (code.a == 0 && b_.isEpilogue) loadProduct(rows, cols, product, productStride);
       else load(code.a, rows, col, cols);
+    }
+  }
+
+  // What this tile computes on comes from L1; meanwhile the memory of the next tile is on its way.
+  void prefetchNext(int64_t rows, int64_t cols) const {
+    for (int o = 0; o < b_.inputCount + b_.storeCount; o++) {
+      const Binding::Operand& x = b_.operand[o];
+      if (x.isUniform || x.isRowInvariant || !isPacked(x, rows, cols)) continue;
+      const int64_t bytes = rows * cols * x.bytes;
+      const char* const next = x.base + offset_[o] * x.bytes + bytes;
+      for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(next + at);
     }
   }
 

@@ -13,6 +13,7 @@ struct Binding {
   static constexpr int kMaxValues = kMaxProgramViews + kMaxProgramInstrs;
   static constexpr int kCellBytes = 64;             // one uniform value, with room for a whole vector
   static constexpr int64_t kRowByRow = 192;         // rows from this length on are worth a dispatch of their own
+  static constexpr int64_t kPrefetchFrom = 256 << 10;   // bytes of one operand from which on a step comes from beyond L2
   static constexpr int64_t kTileBudget = 24 << 10;  // bytes of registers: L1 without the room for what is streamed through
 
   struct Operand {
@@ -34,7 +35,7 @@ struct Binding {
   Space space;                                      // operands as above; a reduction adds its out view behind them
   int64_t rows, cols;
   int inputCount, storeCount, valueCount;
-  bool isEpilogue, needsIndex, transposed;
+  bool isEpilogue, needsIndex, transposed, prefetches;
   DType productType;
   int64_t productBytes;
   Operand operand[kMaxProgramViews + 1];
@@ -299,9 +300,11 @@ static inline void size(Binding& b) {
   int64_t length = b.codeCount <= 2 && b.slotCount == 0 ? 8192 : 1024;
   while (length > 128 && length * element * b.slotCount > Binding::kTileBudget) length /= 2;
   b.tileLength = length;
-  b.tileCols = b.transposed ? 32 : length;   // a square or so: a cache line that is read along its column is used whole
+  // Transposed views are read along their columns, one cache line (16 rows of floats) each: the tile is that high and as wide as it can be.
+  b.tileCols = b.transposed ? length / 16 : length;
   b.slotBytes = length * element;
   b.spreadLength = b.rows * b.cols < length ? b.rows * b.cols : length;
+  b.prefetches = b.codeCount > 4 && b.rows * b.cols * element > Binding::kPrefetchFrom;
   b.memoryBytes = int64_t(b.cellCount) * Binding::kCellBytes + b.slotCount * b.slotBytes + 64;
 }
 

@@ -3,6 +3,7 @@
 // in: key i32[4] (seed, stream); attrs: kind (0 uniform [0, 1), 1 normal, 2 raw bits); out: f32, f64 or (bits) i32.
 #include "../core/kernel.h"
 #include "../simd/math.h"
+#include "../simd/transpose.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -35,30 +36,40 @@ static inline void multiply(VecU a, uint32_t constant, VecU* high, VecU* low) {
 
 struct Words { uint32_t word[4][kBatch]; };
 
-// The four words of kBatch consecutive blocks.
+// The four words of kBatch consecutive blocks. Each round waits for the one before it, so several vectors of blocks go through side by side.
 static void fill(Words& out, int64_t block, const uint32_t* key) {
+  constexpr int kSide = GRAFT_VEC_BYTES == 32 ? 2 : 1;
+  static_assert(kBatch % (kSide * L) == 0, "batches are whole");
   VecU lane{};
   for (int i = 0; i < L; i++) lane[i] = uint32_t(i);
-  for (int at = 0; at < kBatch; at += L) {
-    const uint64_t first = uint64_t(block + at);
-    VecU c0 = lane + uint32_t(first), c1 = VecU{} + uint32_t(first >> 32), c2 = VecU{} + key[2], c3 = VecU{} + key[3];
-    c1 -= VecU(c0 < uint32_t(first));   // a lane that wrapped around carries (its mask is -1)
+  for (int at = 0; at < kBatch; at += kSide * L) {
+    VecU c0[kSide], c1[kSide], c2[kSide], c3[kSide];
+    for (int s = 0; s < kSide; s++) {
+      const uint64_t first = uint64_t(block + at + s * L);
+      c0[s] = lane + uint32_t(first), c1[s] = VecU{} + uint32_t(first >> 32), c2[s] = VecU{} + key[2], c3[s] = VecU{} + key[3];
+      c1[s] -= VecU(c0[s] < uint32_t(first));   // a lane that wrapped around carries (its mask is -1)
+    }
     uint32_t k0 = key[0], k1 = key[1];
     for (int round = 0; round < 10; round++) {
-      VecU h0, l0, h1, l1;
-      multiply(c0, 0xd2511f53u, &h0, &l0);
-      multiply(c2, 0xcd9e8d57u, &h1, &l1);
-      c0 = h1 ^ c1 ^ k0;
-      c2 = h0 ^ c3 ^ k1;
-      c1 = l1;
-      c3 = l0;
+      const VecU a = VecU{} + k0, b = VecU{} + k1;
+      for (int s = 0; s < kSide; s++) {
+        VecU h0, l0, h1, l1;
+        multiply(c0[s], 0xd2511f53u, &h0, &l0);
+        multiply(c2[s], 0xcd9e8d57u, &h1, &l1);
+        c0[s] = h1 ^ c1[s] ^ a;
+        c2[s] = h0 ^ c3[s] ^ b;
+        c1[s] = l1;
+        c3[s] = l0;
+      }
       k0 += 0x9e3779b9u;   // golden ratio
       k1 += 0xbb67ae85u;   // sqrt(3) - 1
     }
-    store(out.word[0] + at, c0);
-    store(out.word[1] + at, c1);
-    store(out.word[2] + at, c2);
-    store(out.word[3] + at, c3);
+    for (int s = 0; s < kSide; s++) {
+      store(out.word[0] + at + s * L, c0[s]);
+      store(out.word[1] + at + s * L, c1[s]);
+      store(out.word[2] + at + s * L, c2[s]);
+      store(out.word[3] + at + s * L, c3[s]);
+    }
   }
 }
 
@@ -66,13 +77,13 @@ static inline VecF unsignedToFloat(VecU a) {   // exact in the upper 16 and the 
   return toFloat(VecI(a >> 16)) * 65536.0f + toFloat(VecI(a & 0xffff));
 }
 
-// Box and Muller (1958): radius sqrt(-2 ln((a + 1) / 2^32)), angle 2 pi b / 2^32. Where a is large, ln(u) = log1p(-(1 - u)) with 1 - u from the
+// Box and Muller (1958): radius sqrt(-2 ln((a + 1) / 2^32)), angle 2 pi b / 2^32. Where u = (a + 1) / 2^32 is near 1, ln(u) is taken of 1 - u from the
 // integer, and the angle is reduced to a quarter turn as an integer: so f32 loses nothing to cancellation.
 static inline void normal(VecU a, VecU b, VecF* x, VecF* y) {
-  const VecI upper = VecI(a) < 0;
-  const VecF below = unsignedToFloat(a) + 1, above = unsignedToFloat(~a);
-  const VecF ln = upper ? log1p(-(above * 0x1p-32f)) : log(below * 0x1p-32f);
-  const VecF radius = squareRoot(-2 * ln);
+  VecI e;
+  const VecF f = splitExponent((unsignedToFloat(a) + 1) * 0x1p-32f, &e), below = unsignedToFloat(~a) * 0x1p-32f;   // below = 1 - u
+  const VecI near = below < 0.25f;
+  const VecF radius = squareRoot(-2 * logOf(near ? -below : f, toFloat(near ? VecI{} : e), VecF{}));
   const VecU quarter = (b + 0x20000000u) >> 30;
   const VecF angle = toFloat(VecI(b - (quarter << 30))) * 1.46291807926715968e-9f;   // 2 pi / 2^32
   const VecF s = sinQuarter(angle), c = cosQuarter(angle);
@@ -87,7 +98,13 @@ enum Kind { Uniform, Normal, Bits };
 
 template <class T> static void interleave(T* out, int64_t n, const T (&rows)[4][kBatch]) {
   const int64_t whole = n / 4;
-  for (int64_t i = 0; i < whole; i++)
+  int64_t i = 0;
+  if (sizeof(T) == 4) {
+    i = whole / 8 * 8;
+    const float* const words[4] = {reinterpret_cast<const float*>(rows[0]), reinterpret_cast<const float*>(rows[1]), reinterpret_cast<const float*>(rows[2]), reinterpret_cast<const float*>(rows[3])};
+    interleave4(words, i, reinterpret_cast<float*>(out));
+  }
+  for (; i < whole; i++)
     for (int k = 0; k < 4; k++) out[4 * i + k] = rows[k][i];
   for (int64_t k = 4 * whole; k < n; k++) out[k] = rows[k & 3][whole];
 }

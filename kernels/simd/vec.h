@@ -57,6 +57,13 @@ template <class V, class T> static inline V loadPart(const T* p, int64_t n) {
   if (sizeof(V) == 64 && sizeof(T) == 4) { __m512i v = _mm512_maskz_loadu_epi32(__mmask16((1u << n) - 1), p); V r; memcpy(&r, &v, sizeof r); return r; }
   if (sizeof(V) == 64 && sizeof(T) == 8) { __m512i v = _mm512_maskz_loadu_epi64(__mmask8((1u << n) - 1), p); V r; memcpy(&r, &v, sizeof r); return r; }
 #endif
+#if defined(__AVX2__)
+  const __m256i lanes32 = _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  if (sizeof(V) == 32 && sizeof(T) == 4) { __m256i v = _mm256_maskload_epi32(reinterpret_cast<const int*>(p), lanes32); V r; memcpy(&r, &v, sizeof r); return r; }
+  if (sizeof(V) == 16 && sizeof(T) == 4) { __m128i v = _mm_maskload_epi32(reinterpret_cast<const int*>(p), _mm256_castsi256_si128(lanes32)); V r; memcpy(&r, &v, sizeof r); return r; }
+  const __m256i lanes64 = _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+  if (sizeof(V) == 32 && sizeof(T) == 8) { __m256i v = _mm256_maskload_epi64(reinterpret_cast<const long long*>(p), lanes64); V r; memcpy(&r, &v, sizeof r); return r; }
+#endif
   V r{};
   memcpy(&r, p, size_t(n) * sizeof(T));
   return r;
@@ -65,6 +72,13 @@ template <class V, class T> static inline void storePart(T* p, V v, int64_t n) {
 #if defined(__AVX512F__)
   if (sizeof(V) == 64 && sizeof(T) == 4) { __m512i u; memcpy(&u, &v, sizeof v); _mm512_mask_storeu_epi32(p, __mmask16((1u << n) - 1), u); return; }
   if (sizeof(V) == 64 && sizeof(T) == 8) { __m512i u; memcpy(&u, &v, sizeof v); _mm512_mask_storeu_epi64(p, __mmask8((1u << n) - 1), u); return; }
+#endif
+#if defined(__AVX2__)
+  const __m256i lanes32 = _mm256_cmpgt_epi32(_mm256_set1_epi32(int(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  if (sizeof(V) == 32 && sizeof(T) == 4) { __m256i u; memcpy(&u, &v, sizeof u); _mm256_maskstore_epi32(reinterpret_cast<int*>(p), lanes32, u); return; }
+  if (sizeof(V) == 16 && sizeof(T) == 4) { __m128i u; memcpy(&u, &v, sizeof u); _mm_maskstore_epi32(reinterpret_cast<int*>(p), _mm256_castsi256_si128(lanes32), u); return; }
+  const __m256i lanes64 = _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
+  if (sizeof(V) == 32 && sizeof(T) == 8) { __m256i u; memcpy(&u, &v, sizeof u); _mm256_maskstore_epi64(reinterpret_cast<long long*>(p), lanes64, u); return; }
 #endif
   memcpy(p, &v, size_t(n) * sizeof(T));
 }
