@@ -102,13 +102,15 @@ template <class T, int MR, int NV> struct MakeThin {
   }
 };
 template <class T> static constexpr gemm::TapsFn<T> kThinBlock[kThinRows][kThinVecs] = {
-    {MakeThin<T, 1, 1>::run, MakeThin<T, 1, 2>::run, MakeThin<T, 1, 3>::run, MakeThin<T, 1, 4>::run, MakeThin<T, 1, 5>::run, MakeThin<T, 1, 6>::run, MakeThin<T, 1, 7>::run, MakeThin<T, 1, 8>::run},
+    {MakeThin<T, 1, 1>::run, MakeThin<T, 1, 2>::run, MakeThin<T, 1, 3>::run, MakeThin<T, 1, 4>::run,
+     MakeThin<T, 1, 5>::run, MakeThin<T, 1, 6>::run, MakeThin<T, 1, 7>::run, MakeThin<T, 1, 8>::run},
     {MakeThin<T, 2, 1>::run, MakeThin<T, 2, 2>::run, MakeThin<T, 2, 3>::run, MakeThin<T, 2, 4>::run}};
 
 // c[row, point] (+)= weights * planes for `height` x `width` points whose rows are `pitch` apart in the planes and `width` apart in c.
 // Where nothing is accumulated, a row's last vector is stored whole: the next rows then overwrite what is too much.
 template <class T>
-static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const gemm::Cut& panels, int64_t panel0, int64_t panel1, int64_t K, const T* weights, const T* planes, int64_t pitch, const int32_t* offset, bool add, bool exact) {
+static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const gemm::Cut& panels, int64_t panel0, int64_t panel1, int64_t K,
+                         const T* weights, const T* planes, int64_t pitch, const int32_t* offset, bool add, bool exact) {
   constexpr int L = kLanes<T>;
   const bool thin = panels.units <= kThinRows;
   const gemm::Cut vectors(ceilDiv(width, L), thin ? kThinVecs / panels.units : gemm::kVecs);
@@ -158,7 +160,7 @@ template <class T> class Correlation {
     if (!shared) return rows::fail(context_, "conv", "no memory for its working buffers");
     r_.tables(shared);
     r_.pack(w_, context_);
-    const double work = double(batch_) * double(r_.groups * r_.rows) * double(b.total() * b.size[0] * b.size[1]) * double(r_.phases) * double(steps_ + 1) / double(batch_ * b.total() * blocks);
+    const double work = double(r_.groups * r_.rows) / double(blocks) * double(b.size[0] * b.size[1]) * double(r_.phases) * double(steps_ + 1);
     const int64_t grain = work >= kTaskWork ? 1 : int64_t(kTaskWork / (work + 1)) + 1;
     bool failed = false;
     parallelFor(context_, batch_ * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
@@ -173,7 +175,9 @@ template <class T> class Correlation {
 
  private:
   // Length of the inner sum; of an average phase for the data gradient.
-  static int64_t stepsOf(const Problem& p, bool isData) { return isData ? p.out * p.taps() / larger(1, smaller(p.taps(), p.stride[0] * p.stride[1])) : p.in * p.taps(); }
+  static int64_t stepsOf(const Problem& p, bool isData) {
+    return isData ? p.out * p.taps() / larger(1, smaller(p.taps(), p.stride[0] * p.stride[1])) : p.in * p.taps();
+  }
 
   // In units of one multiply-add instruction: short blocks wait for their own sums (latency 4, two per cycle).
   static double rowCost(int64_t width) {
@@ -193,7 +197,8 @@ template <class T> class Correlation {
     } else {
       group0 = block * groupsPerBlock_, group1 = smaller(r_.groups, group0 + groupsPerBlock_);
     }
-    for (int64_t panel = panel0; panel < panel1; panel += panelsAtOnce_) finish(memory, runner, image, band, group0, group1, panel, smaller(panel1, panel + panelsAtOnce_), panel == panel0);
+    for (int64_t panel = panel0; panel < panel1; panel += panelsAtOnce_)
+      finish(memory, runner, image, band, group0, group1, panel, smaller(panel1, panel + panelsAtOnce_), panel == panel0);
   }
 
   void finish(char* memory, ProgramRunner* runner, int64_t image, int64_t band, int64_t group0, int64_t group1, int64_t panel0, int64_t panel1, bool fill) {
@@ -217,9 +222,10 @@ template <class T> class Correlation {
     const Bands& b = r_.bands;
     const gemm::Cut panels = r_.panels();
     const bool several = r_.chunks() > 1;
+    const T* const source = image_ + (image * r_.groups + group) * r_.channels * pixels_;
     for (int64_t n = 0; n < r_.chunks() || n == 0; n++) {
       const int64_t count = r_.channels == 0 ? 0 : r_.chunkSize(n);
-      if (count > 0 && fill) fillPlanes(planes, b, band, image_ + ((image * r_.groups + group) * r_.channels + n * r_.chunk) * pixels_, count);
+      if (count > 0 && fill) fillPlanes(planes, b, band, source + n * r_.chunk * pixels_, count);
       for (int64_t f = 0; f < r_.phases; f++) {
         const int64_t rows = b.extent(band, 0, f / r_.phaseCount[1]), cols = b.extent(band, 1, f % r_.phaseCount[1]), K = count * r_.reach(f);
         if (rows == 0 || cols == 0) continue;

@@ -53,13 +53,16 @@ class Target {
 
   // Stores a block of an image: pixel (row, col) of its channel c is tile[c * channelStride + row * rowStride + col].
   template <class T>
-  void write(ProgramRunner* runner, int64_t image, int64_t channel, int64_t channels, int64_t row, int64_t rows, int64_t col, int64_t cols, const T* tile, int64_t channelStride, int64_t rowStride) const {
+  void write(ProgramRunner* runner, int64_t image, int64_t channel, int64_t channels, int64_t row, int64_t rows, int64_t col, int64_t cols,
+             const T* tile, int64_t channelStride, int64_t rowStride) const {
     if (!runner) {
       for (int64_t c = 0; c < channels; c++)
-        for (int64_t r = 0; r < rows; r++) memcpy(static_cast<T*>(direct_) + pixel(image, channel + c, row + r, col), tile + c * channelStride + r * rowStride, size_t(cols) * sizeof(T));
+        for (int64_t r = 0; r < rows; r++)
+          memcpy(static_cast<T*>(direct_) + pixel(image, channel + c, row + r, col), tile + c * channelStride + r * rowStride, size_t(cols) * sizeof(T));
     } else if (!collapsed_) {
       for (int64_t c = 0; c < channels; c++)
-        for (int64_t r = 0; r < rows; r++) runner->run(((image * channels_ + channel + c) * height_) + row + r, 1, col, cols, tile + c * channelStride + r * rowStride, cols);
+        for (int64_t r = 0; r < rows; r++)
+          runner->run((image * channels_ + channel + c) * height_ + row + r, 1, col, cols, tile + c * channelStride + r * rowStride, cols);
     } else if (rowStride == cols && (cols == width_ || rows == 1)) {
       runner->run(image * channels_ + channel, channels, row * width_ + col, rows * cols, tile, channelStride);
     } else {

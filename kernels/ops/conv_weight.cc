@@ -43,7 +43,8 @@ static inline void addLanes(const Vec<double>* v, double* sums) {
 
 // sums[j * 4 + i] = dot product of row i of dy and column j of x, both `segments` pieces of `length` elements (whole vectors).
 template <class T, int MR>
-static void dotBlock(const T* dy, int64_t dyRow, int64_t dySegment, const T* x, const int32_t* offset, int64_t xSegment, int64_t segments, int64_t length, T* sums) {
+static void dotBlock(const T* dy, int64_t dyRow, int64_t dySegment, const T* x, const int32_t* offset, int64_t xSegment, int64_t segments, int64_t length,
+                     T* sums) {
   constexpr int L = kLanes<T>;
   Vec<T> sum[kDotCols][kDotRows];
 #pragma GCC unroll 16
@@ -81,7 +82,8 @@ template <class T> class WeightGradient {
     length_ = roundUp((bands_.size[0] - 1) * bands_.pitch + bands_.size[1], kLanes<T>);
     pieces_ = p_.batch * bands_.total();
     // A 1 x 1 convolution whose images are whole vectors is read where it is.
-    inPlace_ = p_.taps() == 1 && p_.stride[0] * p_.stride[1] == 1 && p_.pad[0] == 0 && p_.pad[1] == 0 && p_.y[0] == p_.x[0] && p_.y[1] == p_.x[1] && p_.y[0] * p_.y[1] % kLanes<T> == 0;
+    inPlace_ = p_.taps() == 1 && p_.y[0] * p_.y[1] % kLanes<T> == 0;
+    for (int d = 0; d < 2; d++) inPlace_ = inPlace_ && p_.stride[d] == 1 && p_.pad[d] == 0 && p_.y[d] == p_.x[d];
     if (inPlace_) length_ = p_.y[0] * p_.y[1], pieces_ = p_.batch;
     perRun_ = larger(1, smaller(pieces_, kRun / length_));
     const int64_t channel = inPlace_ ? length_ : bands_.planes * bands_.plane;
@@ -143,8 +145,9 @@ template <class T> class WeightGradient {
       for (int64_t from = cut.begin(imageGroup), end = cut.begin(imageGroup + 1); from < end; from += perRun_) {
         const int64_t count = smaller(perRun_, end - from);
         if (inPlace_) {
-          const Operands at{dy_ + ((from * p_.groups + g) * p_.out + row0) * length_, length_, p_.groups * p_.out * length_, x_ + ((from * p_.groups + g) * p_.in + channel0) * length_, p_.groups * p_.in * length_};
-          accumulate(sum, at, count, rowCount, columns);
+          const T* const dyHere = dy_ + ((from * p_.groups + g) * p_.out + row0) * length_;
+          const T* const xHere = x_ + ((from * p_.groups + g) * p_.in + channel0) * length_;
+          accumulate(sum, Operands{dyHere, length_, p_.groups * p_.out * length_, xHere, p_.groups * p_.in * length_}, count, rowCount, columns);
         } else {
           for (int64_t s = 0; s < count; s++) load(from + s, s, x, dy, g, row0, rowCount, channel0, channels);
           accumulate(sum, Operands{dy, dyRow_, length_, x, channelBlock_ * bands_.planes * bands_.plane}, count, rowCount, columns);
@@ -198,6 +201,10 @@ template <class T> class WeightGradient {
   int64_t length_, pieces_, perRun_, channelBlock_, columns_, dyRow_, rowBlocks_, channelBlocks_, imageGroups_, xBytes_, dyBytes_;
 };
 
+template <class T> static int weightGradient(const Problem& p, const Step& step, const Context& context) {
+  return WeightGradient<T>(p, static_cast<const T*>(step.in[0].data), static_cast<const T*>(step.in[1].data), static_cast<T*>(step.out[0].data), context).run();
+}
+
 }  // namespace conv
 
 static int runConvWeight(const Step& step, const Context& context) {
@@ -206,8 +213,7 @@ static int runConvWeight(const Step& step, const Context& context) {
   const View &x = step.in[0], &dy = step.in[1], &dw = step.out[0];
   if (!conv::describe(p, step, x, dw, dy, dw) || dw.dtype != x.dtype || !rows::packed(dw)) return rows::fail(context, "convWeight", "the shapes, dtypes and attributes do not fit");
   if (rows::sizeOf(dw) == 0) return 0;
-  if (x.dtype == DType::F32) return conv::WeightGradient<float>(p, static_cast<const float*>(x.data), static_cast<const float*>(dy.data), static_cast<float*>(dw.data), context).run();
-  return conv::WeightGradient<double>(p, static_cast<const double*>(x.data), static_cast<const double*>(dy.data), static_cast<double*>(dw.data), context).run();
+  return x.dtype == DType::F32 ? conv::weightGradient<float>(p, step, context) : conv::weightGradient<double>(p, step, context);
 }
 
 }  // namespace GRAFT_ISA_NS

@@ -108,8 +108,8 @@ template <class T> static int averageAll(const Problem& p, const Step& step, con
 
 static int runAverage(const Step& step, const Context& context, bool gradient) {
   Problem p;
-  if (step.inCount != 1 || step.outCount != 1 || step.attrCount != 9 || !describe(p, step, gradient ? step.out[0] : step.in[0], gradient ? step.in[0] : step.out[0]) || step.out[0].dtype != step.in[0].dtype ||
-      !rows::packed(step.in[0]) || !rows::packed(step.out[0]) || p.rows.dilation != 1 || p.cols.dilation != 1)
+  if (step.inCount != 1 || step.outCount != 1 || step.attrCount != 9 || step.out[0].dtype != step.in[0].dtype ||
+      !describe(p, step, gradient ? step.out[0] : step.in[0], gradient ? step.in[0] : step.out[0]) || !rows::packed(step.in[0]) || !rows::packed(step.out[0]) || p.rows.dilation != 1 || p.cols.dilation != 1)
     return rows::fail(context, gradient ? "avgPoolGrad" : "avgPool", "the shapes, dtypes and attributes do not fit");
   return step.in[0].dtype == DType::F32 ? averageAll<float>(p, step, context, gradient) : averageAll<double>(p, step, context, gradient);
 }

@@ -52,7 +52,8 @@ const convOp = defineOp<ConvAttrs>({
   name: "conv",
   trait: "opaque",
   infer: ([x, w], { size, groups }) => {
-    if (x.shape[1] !== w.shape[1] * groups) throw new GraftError("shape", `conv: x is ${showShape(x.shape)}, weight is ${showShape(w.shape)} with groups = ${groups}. x must have ${w.shape[1] * groups} channels.`);
+    const channels = w.shape[1] * groups;
+    if (x.shape[1] !== channels) throw new GraftError("shape", `conv: x is ${showShape(x.shape)}, weight is ${showShape(w.shape)} with groups = ${groups}. x must have ${channels} channels.`);
     return { shape: [x.shape[0], w.shape[0], ...size], dtype: x.dtype };
   },
   vjp: ({ inputs: [x, w], grad, attrs, needs }) => [

@@ -61,12 +61,17 @@ export function checkWeights(op: string, x: Tensor, weight: Tensor, bias: Tensor
   const [lead, inner] = weight.shape;
   const channels = x.shape[Math.max(0, x.ndim - rank - 1)];
   const expected = transposed ? lead : inner * groups;
-  if (lead % groups !== 0) throw new GraftError("shape", `${op}: weight is ${showShape(weight.shape)} ${layout}, whose ${lead} ${transposed ? "input" : "output"} channels do not divide into ${groups} groups. Use a divisor of ${lead}.`);
+  const shown = `${showShape(weight.shape)} ${layout}`;
+  if (lead % groups !== 0) {
+    throw new GraftError("shape", `${op}: weight is ${shown}, whose ${lead} ${transposed ? "input" : "output"} channels do not divide into ${groups} groups. Use a divisor of ${lead}.`);
+  }
   if ((x.ndim === rank + 1 || x.ndim === rank + 2) && channels !== expected) {
-    throw new GraftError("shape", `${op}: x is ${showShape(x.shape)} with ${channels} channels, weight is ${showShape(weight.shape)} ${layout} with groups = ${groups}, which needs ${expected} channels.`);
+    throw new GraftError("shape", `${op}: x is ${showShape(x.shape)} with ${channels} channels, weight is ${shown} with groups = ${groups}, which needs ${expected} channels.`);
   }
   const out = transposed ? inner * groups : lead;
-  if (bias && (asTensor(op, "bias", bias).ndim !== 1 || bias.shape[0] !== out)) throw new GraftError("shape", `${op}: bias is ${showShape(bias.shape)}, the output has ${out} channels. The bias must be [${out}].`);
+  if (bias && (asTensor(op, "bias", bias).ndim !== 1 || bias.shape[0] !== out)) {
+    throw new GraftError("shape", `${op}: bias is ${showShape(bias.shape)}, the output has ${out} channels. The bias must be [${out}].`);
+  }
   return promote(x.dtype, weight.dtype);
 }
 

@@ -41,7 +41,8 @@ export function unfold(x: Tensor, options: UnfoldOptions): Tensor {
   const images = imagesOf("unfold", x, 2);
   const [batch, channels, height, width] = images.x.shape;
   if (height + 2 * pad[0] < span(kernel[0], dilation[0]) || width + 2 * pad[1] < span(kernel[1], dilation[1])) {
-    throw new GraftError("shape", `unfold: the window ${showShape(kernel)} (dilation ${showShape(dilation)}) is larger than the padded image: x is ${showShape(x.shape)}, padding ${showShape(pad)}. Use a smaller window.`);
+    const window = `${showShape(kernel)} (dilation ${showShape(dilation)})`;
+    throw new GraftError("shape", `unfold: the window ${window} is larger than the padded image: x is ${showShape(x.shape)}, padding ${showShape(pad)}. Use a smaller window.`);
   }
   const padded = padZeros(images.x, [0, 0, 0, 0, pad[0], pad[0], pad[1], pad[1]]);
   const taps = windows(windows(padded, 2, kernel[0], stride[0], dilation[0]), 3, kernel[1], stride[1], dilation[1]); // [N, C, H', W', kH, kW]
@@ -65,7 +66,8 @@ export function fold(x: Tensor, options: FoldOptions): Tensor {
   const counts = padded.map((n, d) => Math.floor((n - span(kernel[d], dilation[d])) / stride[d]) + 1);
   const taps = kernel[0] * kernel[1];
   if (columns.ndim !== 3 || columns.shape[1] % taps !== 0 || counts.some((n) => n < 1) || columns.shape[2] !== counts[0] * counts[1]) {
-    throw new GraftError("shape", `fold: x is ${showShape(x.shape)}; outputSize ${showShape(size)} with kernelSize ${showShape(kernel)} needs [N, C * ${taps}, ${counts[0] * counts[1]}].`);
+    const needed = `[N, C * ${taps}, ${counts[0] * counts[1]}]`;
+    throw new GraftError("shape", `fold: x is ${showShape(x.shape)}; outputSize ${showShape(size)} with kernelSize ${showShape(kernel)} needs ${needed}.`);
   }
   const channels = columns.shape[1] / taps;
   const windowed = reshape(columns, [columns.shape[0], channels, kernel[0], kernel[1], counts[0], counts[1]]);

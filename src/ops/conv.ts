@@ -54,7 +54,8 @@ function convolve(op: string, rank: number, x: Tensor, weight: Tensor, bias: Ten
   const input = x.shape.slice(x.ndim - rank);
   const size = input.map((n, d) => Math.floor((n + low[d] + high[d] - span(kernel[d], dilation[d])) / stride[d]) + 1);
   if (size.some((n) => n < 1)) {
-    throw new GraftError("shape", `${op}: the kernel ${showShape(kernel)} (dilation ${showShape(dilation)}) is larger than the padded image: x is ${showShape(x.shape)}, padding ${showShape(low)}. Use a smaller kernel or more padding.`);
+    const reach = `${showShape(kernel)} (dilation ${showShape(dilation)})`;
+    throw new GraftError("shape", `${op}: the kernel ${reach} is larger than the padded image: x is ${showShape(x.shape)}, padding ${showShape(low)}. Use a smaller kernel or more padding.`);
   }
   const w = cast(weight, images.x.dtype);
   if (rank === 3) return images.restore(throughDepth(images.x, w, bias, { stride, low, high, dilation, groups, size }));
@@ -87,7 +88,8 @@ function throughDepth(x: Tensor, w: Tensor, bias: Tensor | null | undefined, { s
 }
 
 function convolveTransposed(op: string, rank: number, x: Tensor, weight: Tensor, bias: Tensor | null | undefined, options: ConvTransposeOptions | undefined): Tensor {
-  const { stride: step, padding, outputPadding, dilation: spread, groups = 1 } = knownOptions(op, options, ["stride", "padding", "outputPadding", "dilation", "groups"]);
+  const given = knownOptions(op, options, ["stride", "padding", "outputPadding", "dilation", "groups"]);
+  const { stride: step, padding, outputPadding, dilation: spread, groups = 1 } = given;
   const dtype = checkWeights(op, x, weight, bias, rank, groups, true);
   const images = imagesOf(op, x, rank, dtype);
   const stride = perDim(op, "stride", step, 1, rank, 1);
@@ -100,7 +102,9 @@ function convolveTransposed(op: string, rank: number, x: Tensor, weight: Tensor,
   const kernel = weight.shape.slice(2);
   const input = x.shape.slice(x.ndim - rank);
   const size = input.map((n, d) => (n - 1) * stride[d] - 2 * pad[d] + span(kernel[d], dilation[d]) + extra[d]);
-  if (size.some((n) => n < 1)) throw new GraftError("shape", `${op}: x is ${showShape(x.shape)}, weight ${showShape(weight.shape)}, padding ${showShape(pad)}: the result would be ${showShape(size)}. Use less padding.`);
+  if (size.some((n) => n < 1)) {
+    throw new GraftError("shape", `${op}: x is ${showShape(x.shape)}, weight ${showShape(weight.shape)}, padding ${showShape(pad)}: the result would be ${showShape(size)}. Use less padding.`);
+  }
   const w = cast(weight, images.x.dtype);
   const y = convData(images.x, rank === 1 ? reshape(w, [w.shape[0], w.shape[1], 1, w.shape[2]]) : w, {
     stride: toPlane(stride, 1), pad: toPlane(pad, 0), dilation: toPlane(dilation, 1), groups, size: toPlane(size, 1),
@@ -141,7 +145,8 @@ export const conv3d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options?
  * @throws GraftError `shape`, `argument`, `dtype` for shapes, settings and dtypes that do not fit.
  * @example F.convTranspose1d(x, weight, bias, { stride: 2, padding: 1, outputPadding: 1 });
  */
-export const convTranspose1d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options?: ConvTransposeOptions): Tensor => convolveTransposed("convTranspose1d", 1, x, weight, bias, options);
+export const convTranspose1d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options?: ConvTransposeOptions): Tensor =>
+  convolveTransposed("convTranspose1d", 1, x, weight, bias, options);
 
 /**
  * Transposed 2-d convolution of x [N, C, H, W] or [C, H, W] with weight [C, O/groups, kH, kW]: the gradient of {@link conv2d} with respect to its
@@ -150,4 +155,5 @@ export const convTranspose1d = (x: Tensor, weight: Tensor, bias?: Tensor | null,
  * @throws GraftError `shape`, `argument`, `dtype` for shapes, settings and dtypes that do not fit.
  * @example F.convTranspose2d(x, weight, bias, { stride: 2, padding: 1, outputPadding: 1 }); // twice the size for a 3x3 kernel
  */
-export const convTranspose2d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options?: ConvTransposeOptions): Tensor => convolveTransposed("convTranspose2d", 2, x, weight, bias, options);
+export const convTranspose2d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options?: ConvTransposeOptions): Tensor =>
+  convolveTransposed("convTranspose2d", 2, x, weight, bias, options);

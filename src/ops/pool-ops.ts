@@ -32,7 +32,8 @@ function forEachWindow(image: Shape, rows: number, cols: number, { kernel, strid
 }
 
 const geometry = ({ kernel, stride, pad, dilation }: PoolAttrs): number[] => [...kernel, ...stride, ...pad, ...dilation];
-const floats = ({ dtype }: Spec, name: string, attrs: readonly number[], epilogue = false): KernelCall | undefined => (dtype === "f32" || dtype === "f64" ? { name, attrs, epilogue } : undefined);
+const floats = ({ dtype }: Spec, name: string, attrs: readonly number[], epilogue = false): KernelCall | undefined =>
+  dtype === "f32" || dtype === "f64" ? { name, attrs, epilogue } : undefined;
 const resized = (x: Spec, size: readonly number[]): Spec => ({ shape: [...x.shape.slice(0, -2), ...size], dtype: x.dtype });
 const imageSize = (x: Tensor): Shape => x.shape.slice(-2);
 

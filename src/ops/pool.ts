@@ -46,9 +46,14 @@ function geometryOf(op: string, rank: number, x: Tensor, options: MaxPoolOptions
   const stride = perDim(op, "stride", options.stride, kernel, rank, 1);
   const pad = perDim(op, "padding", options.padding, 0, rank, 0);
   const dilation = perDim(op, "dilation", options.dilation, 1, rank, 1);
-  if (pad.some((n, d) => 2 * n > kernel[d])) throw new GraftError("argument", `${op}: padding ${showShape(pad)} is more than half of the window ${showShape(kernel)}, so some windows would hold padding only. Use less padding.`);
+  if (pad.some((n, d) => 2 * n > kernel[d])) {
+    throw new GraftError("argument", `${op}: padding ${showShape(pad)} is more than half of the window ${showShape(kernel)}: some windows would hold padding only. Use less padding.`);
+  }
   const size = x.shape.slice(x.ndim - rank).map((n, d) => windowCount(n, kernel[d], stride[d], pad[d], dilation[d], options.ceilMode ?? false));
-  if (size.some((n) => n < 1)) throw new GraftError("shape", `${op}: the window ${showShape(kernel)} (dilation ${showShape(dilation)}) is larger than the padded image: x is ${showShape(x.shape)}, padding ${showShape(pad)}. Use a smaller window.`);
+  if (size.some((n) => n < 1)) {
+    const window = `${showShape(kernel)} (dilation ${showShape(dilation)})`;
+    throw new GraftError("shape", `${op}: the window ${window} is larger than the padded image: x is ${showShape(x.shape)}, padding ${showShape(pad)}. Use a smaller window.`);
+  }
   return { kernel: toPlane(kernel, 1), stride: toPlane(stride, 1), pad: toPlane(pad, 0), dilation: toPlane(dilation, 1), size: toPlane(size, 1) };
 }
 
