@@ -52,7 +52,8 @@ function recordNode(op: Op, inputs: readonly Node[], attrs: Attrs): Node {
   const many = Array.isArray(inferred);
   const first = (many ? inferred[0] : inferred) as Spec;
   if (first.shape.length > 6) checkShape(op.name, first.shape);
-  const requiresGrad = wantsGrad && gradEnabled && (op.vjp !== undefined || op.composite !== undefined) && (many ? (inferred as readonly Spec[]).some((spec) => isFloat(spec.dtype)) : isFloat(first.dtype));
+  const isReal = (): boolean => (many ? (inferred as readonly Spec[]).some((spec) => isFloat(spec.dtype)) : isFloat(first.dtype));
+  const requiresGrad = wantsGrad && gradEnabled && (op.vjp !== undefined || op.composite !== undefined) && isReal();
   const node = new Node(nextId++, op, inputs, attrs, first.shape, first.dtype, many ? (inferred as readonly Spec[]) : undefined, requiresGrad, recomputing);
   if (tracing) node.line = userLine();
   return node;

@@ -1,6 +1,6 @@
 import { checkOptions, GraftError } from "../base/index.js";
 import { allocate, bytesPerElement, checkDType, encode, type DType, type TypedArray } from "./dtype.js";
-import { Node, type GradientHook } from "./node.js";
+import type { GradientHook, Node } from "./node.js";
 import { keepNode } from "./keep.js";
 import { leafNode } from "./record.js";
 import { checkShape, showShape, sizeOf, type Shape } from "./shape.js";

@@ -1,4 +1,4 @@
-import { type Tensor } from "../graph/index.js";
+import type { Tensor } from "../graph/index.js";
 import { F, iota } from "../ops/index.js";
 import type { AttentionMask } from "./attention-mask.js";
 

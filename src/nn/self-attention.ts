@@ -95,7 +95,13 @@ export class SelfAttention extends Module {
 }
 
 /** Turns queries and keys by their positions, goes through the cache where there is one, and attends: [B, H, T, D]. */
-export function attendWith(q: Tensor, k: Tensor, v: Tensor, { rotary, cache, mask, layer }: AttentionContext, { scale, softCap, dropoutP }: { readonly scale?: number; readonly softCap?: number; readonly dropoutP?: number }): Tensor {
+export function attendWith(
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  { rotary, cache, mask, layer }: AttentionContext,
+  { scale, softCap, dropoutP }: { readonly scale?: number; readonly softCap?: number; readonly dropoutP?: number },
+): Tensor {
   if (rotary !== undefined) [q, k] = [applyRotary(q, rotary), applyRotary(k, rotary)];
   if (cache !== undefined) [k, v] = cache.update(layer, k, v);
   return attend(q, k, v, mask, { scale, softCap, dropoutP });

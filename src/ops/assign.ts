@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { defineOp, Node, record, sameShape, showShape, type Tensor } from "../graph/index.js";
+import { defineOp, type Node, record, sameShape, showShape, type Tensor } from "../graph/index.js";
 import { cast } from "./scalar.js";
 
 /** The value of `value` in the memory of `old`, which cannot be read afterwards. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { F, fromData, GraftError, manualSeed, randint, randn, tensor, useBackend, zeros, type Nested, type Tensor } from "graftml";
+import { F, fromData, type GraftError, manualSeed, randint, randn, tensor, useBackend, zeros, type Nested, type Tensor } from "graftml";
 import { backendNames, f64, gradientError, values } from "../../test/gradients.js";
 import { embedding, gather, indexAdd, indexSelect, oneHot, takeAlongDim } from "./gather.js";
 import { scatter, scatterAdd } from "./scatter.js";

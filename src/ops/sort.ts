@@ -1,5 +1,5 @@
 import { checkOptions, GraftError } from "../base/index.js";
-import { computeDType, defineOp, normalizeDim, record, recordMany, showShape, type GradientRule, type RefArray, type Tensor } from "../graph/index.js";
+import { computeDType, defineOp, normalizeDim, recordMany, showShape, type GradientRule, type RefArray, type Tensor } from "../graph/index.js";
 import { linesOf } from "./indexing.js";
 import { reshape } from "./movement.js";
 import { asTensor } from "./operand.js";

@@ -35,7 +35,7 @@ export function takeAssignments(): { assigned: Tensor[]; assignments: Node[] } {
   const assigned = [...pendingAssigns()].filter((tensor) => isPendingAssign(tensor.node));
   const assignments = assigned.map((tensor) => tensor.node);
   const uncomputed = assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined && old.op.trait !== "leaf");
-  if (uncomputed.length > 0) start(bind(uncomputed, [], []), true); // initial values that nobody has asked for yet
+  if (uncomputed.length > 0) void start(bind(uncomputed, [], []), true); // initial values that nobody has asked for yet
   clearPending();
   return { assigned, assignments };
 }
@@ -64,7 +64,7 @@ export function bind(outputs: readonly Node[], assignments: readonly Node[], ass
     // Parameters whose initial value is only recorded: computed once and stored, not again in every run that reads them.
     const initial = nodes.filter((node) => node.variable !== undefined && node.value === undefined && node.op.trait !== "assign" && !outputs.includes(node));
     if (initial.length > 0) {
-      start(bind(initial, [], []), true);
+      void start(bind(initial, [], []), true);
       nodes = collectNodes([...outputs, ...assignments]);
     }
     compiled = planFor(backend, nodes, { outputs, assignments });
@@ -167,6 +167,6 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
 export function realizeSync(...tensors: readonly Tensor[]): void {
   refuseWhileTracing("item() or dataSync()");
   const run = prepare(tensors.map((tensor) => tensor.node));
-  if (run !== undefined) start(run, true);
+  if (run !== undefined) void start(run, true);
   else waitForRuns();
 }

@@ -12,7 +12,8 @@ const options: ts.CompilerOptions = { module: ts.ModuleKind.CommonJS, target: ts
 /** What the docs may import from vitest: tests are collected and run after the file. */
 function collector(tests: (() => unknown)[]): Exports {
   const it = (_name: string, body: () => unknown): void => void tests.push(body);
-  it.each = (cases: readonly unknown[]) => (_name: string, body: (...args: unknown[]) => unknown): void => void tests.push(...cases.map((one) => () => (Array.isArray(one) ? body(...(one as unknown[])) : body(one))));
+  const call = (body: (...args: unknown[]) => unknown, one: unknown) => (): unknown => (Array.isArray(one) ? body(...(one as unknown[])) : body(one));
+  it.each = (cases: readonly unknown[]) => (_name: string, body: (...args: unknown[]) => unknown): void => void tests.push(...cases.map((one) => call(body, one)));
   const describe = (_name: string, body: () => void): void => body();
   describe.each = (cases: readonly unknown[]) => (_name: string, body: (one: unknown) => void): void => cases.forEach((one) => body(one));
   return { it, test: it, expect, describe };
