@@ -81,7 +81,13 @@ class Gemma2Layer extends nn.Module {
 }
 
 /**
- * Gemma 2 (Gemma Team, "Gemma 2: improving open language models at a practical size", 2024): soft caps on scores and logits, every other layer with a
+ * Transformers leaves the cap of attention scores out unless its "eager" attention is chosen (its default attention, sdpa, has none), and we compute what it
+ * computes: checkpoints that are tuned and compared with it must agree. `"attn_implementation": "eager"` in the config brings the cap back.
+ */
+const capsScores = (config: JsonObject): boolean => (config.attn_implementation ?? config._attn_implementation) === "eager";
+
+/**
+ * Gemma 2 (Gemma Team, "Gemma 2: improving open language models at a practical size", 2024): a soft cap on logits (and scores, see the config's `attn_implementation`), every other layer with a
  * sliding window, embeddings scaled by sqrt(hidden size).
  * @example
  * const model = new Gemma2ForCausalLM({ hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 16, vocab_size: 512 });
@@ -98,7 +104,7 @@ export class Gemma2ForCausalLM extends DecoderForCausalLM<Gemma2Config> {
       bias: config.attention_bias,
       dropout: config.attention_dropout,
       scale: 1 / Math.sqrt(config.query_pre_attn_scalar),
-      softCap: config.attn_logit_softcapping ?? undefined,
+      softCap: capsScores(given) ? (config.attn_logit_softcapping ?? undefined) : undefined,
     };
     const activation = activationOf(name, "hidden_activation", config.hidden_activation ?? "gelu_pytorch_tanh");
     super(

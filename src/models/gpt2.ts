@@ -1,3 +1,4 @@
+import { GraftError } from "../base/index.js";
 import type { Tensor } from "../graph/index.js";
 import { checkpoint } from "../autograd/index.js";
 import { F } from "../ops/index.js";
@@ -153,7 +154,14 @@ export class GPT2LMHeadModel extends CausalLM<GPT2Config> {
     if (config.tie_word_embeddings) this.lm_head.weight = this.transformer.wte.weight;
   }
 
+  override get maxPositions(): number {
+    return this.config.n_positions;
+  }
+
   protected trunk(inputIds: Tensor, inputs: TextInputs): Tensor {
+    const [, T] = inputIds.shape;
+    const last = T + (inputs.cache?.length ?? 0);
+    if (inputs.positionIds === undefined && last > this.maxPositions) throw new GraftError("shape", `GPT2: the sequence has ${last} tokens, the model has positions for ${this.maxPositions}. Shorten it.`);
     return this.transformer.forward(inputIds, inputs);
   }
 

@@ -2,7 +2,7 @@ import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { showShape, tensor, type Tensor } from "../graph/index.js";
 import { customGradient } from "../autograd/index.js";
 import { F } from "../ops/index.js";
-import { checkRotaryScaling, rotaryFrequencies, type RotaryScaling } from "./rotary-frequencies.js";
+import { checkRotaryScaling, fixedFrequencies, frequenciesOfLength, type RotaryScaling } from "./rotary-frequencies.js";
 
 /** Options of {@link RotaryEmbedding}. */
 export interface RotaryOptions {
@@ -31,7 +31,7 @@ export interface RotaryTables {
 export class RotaryEmbedding {
   /** Factor of cosines and sines (1 except with YaRN and LongRoPE). */
   readonly attentionFactor: number;
-  private readonly known = new Map<string, Tensor>();
+  private readonly fixed: Tensor;
 
   constructor(
     /** Number of dims that are rotated. */
@@ -42,29 +42,20 @@ export class RotaryEmbedding {
     if (checkNumber("RotaryEmbedding", "dim", dim, { min: 2, whole: true }) % 2 !== 0) throw new GraftError("argument", `RotaryEmbedding: dim is ${dim}. Pairs of dims are rotated, so it must be even.`);
     checkNumber("RotaryEmbedding", "theta", options.theta ?? 10000, { above: 0 });
     const { scaling } = options;
-    if (scaling !== undefined) checkRotaryScaling(scaling);
+    if (scaling !== undefined) checkRotaryScaling(dim, scaling);
     this.attentionFactor = scaling !== undefined && "attentionFactor" in scaling ? scaling.attentionFactor : 1;
+    this.fixed = tensor(fixedFrequencies(dim, options.theta ?? 10000, scaling));
   }
 
-  /**
-   * Tables for positions [T] or [B, T]. `length` is the number of positions of the whole sequence, on which two of the scalings depend.
-   */
-  tables(positions: Tensor, length = positions.shape[positions.ndim - 1]): RotaryTables {
+  /** Tables for positions [T] or [B, T]. */
+  tables(positions: Tensor): RotaryTables {
     const T = positions.shape[positions.ndim - 1];
-    const angles = F.mul(F.reshape(F.cast(positions, "f32"), [-1, 1, T, 1, 1]), this.frequencies(length)); // [B, 1, T, 1, D/2]
+    const places = F.cast(positions, "f32");
+    const { theta = 10000, scaling } = this.options;
+    const frequencies = frequenciesOfLength(this.dim, theta, scaling, F.add(F.max(places), 1)) ?? this.fixed;
+    const angles = F.mul(F.reshape(places, [-1, 1, T, 1, 1]), frequencies); // [B, 1, T, 1, D/2]
     const scale = (x: Tensor): Tensor => (this.attentionFactor === 1 ? x : F.mul(x, this.attentionFactor));
     return { cos: scale(F.cos(angles)), sin: F.mul(scale(F.sin(angles)), turns()) };
-  }
-
-  private frequencies(length: number): Tensor {
-    const { theta = 10000, scaling } = this.options;
-    const key = scaling?.type === "dynamic" || scaling?.type === "longrope" ? String(length) : "";
-    let found = this.known.get(key);
-    if (found === undefined) {
-      const values = rotaryFrequencies(this.dim, theta, scaling, length);
-      this.known.set(key, (found = tensor(values, { shape: [1, 1, 1, 1, values.length] })));
-    }
-    return found;
   }
 }
 

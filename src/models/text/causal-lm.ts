@@ -43,6 +43,11 @@ export abstract class CausalLM<C extends TextConfig = TextConfig> extends nn.Mod
     return labels === undefined ? { logits, hidden } : { logits, hidden, loss: nextTokenLoss(name, logits, labels, reduction) };
   }
 
+  /** Longest sequence that there are positions for; undefined where positions are computed, which goes on for ever. */
+  get maxPositions(): number | undefined {
+    return undefined;
+  }
+
   /** An empty cache for this model. */
   newCache({ batch = 1, capacity, dtype }: CacheOptions = {}): nn.KVCache {
     return new nn.KVCache({ ...this.cacheShape(), batch, ...(capacity === undefined ? {} : { capacity }), ...(dtype === undefined ? {} : { dtype }) });

@@ -56,7 +56,7 @@ export class DecoderModel extends nn.Module {
       if (!masks.has(window)) masks.set(window, decoderMask(T, inputs, window));
       return masks.get(window);
     };
-    const shared = { rotary: rotary.tables(positionsOf(T, inputs), inputs.cache?.capacity ?? T), cache: inputs.cache };
+    const shared = { rotary: rotary.tables(positionsOf(T, inputs)), cache: inputs.cache };
     [...this.layers].forEach((layer, i) => {
       const context = { ...shared, mask: maskOf(windows[i]), layer: i };
       x = this.gradientCheckpointing && this.training ? checkpoint((h) => layer.forward(h, context), x) : layer.forward(x, context);

@@ -60,4 +60,6 @@ export interface CacheOptions {
 /** A text model that predicts the next token and can keep a cache: what `generate` takes. */
 export type CausalModel = TextModel & {
   newCache(options?: CacheOptions): KVCache;
+  /** Longest sequence that it has positions for; undefined where positions are computed. */
+  readonly maxPositions?: number;
 };
