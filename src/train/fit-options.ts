@@ -5,7 +5,7 @@ import type { FitOptions, TrainOptimizer } from "./types.js";
 
 const known = [
   "train", "valid", "test", "loss", "step", "optimizer", "scheduler", "epochs", "maxSteps", "batchSize", "seed", "shuffle", "metrics", "stop", "clip", "regularize", "augment",
-  "accumulate", "callbacks", "checkpoint", "resume", "restoreBest", "log", "progress", "evalEvery", "signal", "handleSignals", "resumeHint",
+  "accumulate", "compile", "callbacks", "checkpoint", "resume", "restoreBest", "log", "progress", "evalEvery", "signal", "handleSignals", "resumeHint",
 ] as const;
 
 /** Throws `argument` for unknown keys and values out of range. */
@@ -26,6 +26,7 @@ export function checkFitOptions(model: unknown, options: FitOptions): void {
   for (const [name, value] of Object.entries(regularize ?? {})) checkNumber("train.fit regularize", name, value as number, { min: 0 });
   if (loss !== undefined && step !== undefined) throw new GraftError("argument", "train.fit: both loss and step are given. A step computes the loss itself: leave loss out.");
   if (optimizer instanceof LBFGS && (accumulate ?? 1) > 1) throw new GraftError("argument", "train.fit: LBFGS computes its gradients itself and cannot accumulate. Use a larger batchSize.");
+  if (options.compile && (optimizer instanceof LBFGS || (accumulate ?? 1) > 1)) throw new GraftError("argument", "train.fit: compile is for one batch per step and optimizers without a closure. Leave compile out with accumulate and LBFGS.");
   if (log === true && checkpoint === undefined) throw new GraftError("argument", "train.fit: log is true, but there is no checkpoint folder to keep it in. Give the file's name as log.");
   if (model.parameters().every((parameter) => !parameter.requiresGrad)) throw new GraftError("argument", `train.fit: ${model.constructor.name} has no parameters that learn. Unfreeze some, or check that layers are fields of the model.`);
 }

@@ -163,6 +163,17 @@ describe("fit", () => {
     expect(result.history[2].valid_loss).toBeLessThan(1e-6);
   });
 
+  it("gives the same bits compiled", async () => {
+    const [plain, compiled] = [await smallRun({ clip: { norm: 1 } }), await smallRun({ clip: { norm: 1 }, compile: true })];
+    expect(await bitsOf(compiled.model)).toBe(await bitsOf(plain.model));
+    const numbers = ({ result }: typeof plain) => result.history.map(({ loss, accuracy, valid_loss }) => [loss, accuracy, valid_loss]);
+    expect(numbers(compiled)).toEqual(numbers(plain));
+    const bad = new ArrayDataset([0, 1, 2, 1, 0, 2, 9].map((label) => [Float32Array.of(label, 2, 3, 4), label] as const));
+    const run = fit(new SmallNet(), { train: bad, batchSize: 7, compile: true, shuffle: false, ...quiet });
+    await expect(run).rejects.toThrow(/label 9 of sample 6/);
+    await expect(smallRun({ compile: true, accumulate: 2 })).rejects.toThrow(/compile is for one batch/);
+  });
+
   it("leaves mode and random streams in order", async () => {
     const model = seeded(() => new SmallNet());
     model.eval();

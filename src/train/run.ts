@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { env, GraftError } from "../base/index.js";
 import type { LoaderState } from "../data/index.js";
 import type { Module } from "../nn/index.js";
 import { ReduceLROnPlateau } from "../optim/index.js";
@@ -18,7 +18,7 @@ import { restore } from "./restore.js";
 import { Progress } from "./progress.js";
 import { takeSnapshot, type Snapshot } from "./snapshot.js";
 import { evaluationLoader, trainLoader } from "./sources.js";
-import { trainStep, type StepNumbers, type StepParts } from "./step.js";
+import { compiledStep, trainStep, type StepNumbers, type StepParts } from "./step.js";
 import { Watcher } from "./stopping.js";
 import type { Batch, BatchSource, Callbacks, FitOptions, FitResult, HistoryRecord, StopReason } from "./types.js";
 
@@ -82,6 +82,7 @@ export class TrainRun {
     // a batch transform such as mixup turns labels into probabilities: still a matter of cross entropy
     const cost = objective(mixed ? (output, target) => F.crossEntropy(output, target) : loss, step);
     this.parts = { model, optimizer, cost, metrics: metrics ?? (mixed ? { accuracy } : undefined), clip, regularize };
+    if (options.compile && !env.check) this.parts = { ...this.parts, compiled: compiledStep(this.parts) }; // a replay does not look for NaN
     this.watcher = new Watcher(stop ?? {}, this.valid !== undefined);
     this.restoreBest = options.restoreBest ?? stop?.patience !== undefined;
     this.progress = new Progress(Progress.modeOf(options.progress ?? true));

@@ -3,8 +3,8 @@ import "../autograd/index.js"; // gives tensors backward()
 import type { Module } from "../nn/index.js";
 import { clipGradNorm, clipGradValue, LBFGS } from "../optim/index.js";
 import { abs, add, mul, scalarInput, square, sum } from "../ops/index.js";
-import { discardPending, realize } from "../runtime/index.js";
-import { samplesIn, type Objective } from "./batch.js";
+import { compile, discardPending, realize } from "../runtime/index.js";
+import { samplesIn, tensorsOf, type Objective } from "./batch.js";
 import { accuracy, isClassification } from "./metrics.js";
 import type { Batch, BatchMetric, FitOptions, Metrics, StepOutcome, TrainOptimizer } from "./types.js";
 
@@ -16,7 +16,12 @@ export interface StepParts {
   readonly metrics: Metrics | undefined;
   readonly clip: FitOptions["clip"];
   readonly regularize: FitOptions["regularize"];
+  /** Does the step of a batch without recording it again; see {@link compiledStep}. */
+  readonly compiled?: CompiledStep;
 }
+
+/** Numbers of a step by name, and the function that computes them. */
+export type CompiledStep = (batch: Batch) => Promise<StepNumbers>;
 
 /** Loss and metrics of a step: means over its samples. */
 export interface StepNumbers {
@@ -41,6 +46,7 @@ export async function trainStep(parts: StepParts, batches: readonly Batch[]): Pr
   optimizer.zeroGrad();
   try {
     if (optimizer instanceof LBFGS) return await closureStep(parts, batches[0]);
+    if (parts.compiled !== undefined && batches.length === 1) return await parts.compiled(batches[0]);
     const recorded = batches.length === 1 ? [recordBackward(parts, batches[0], undefined)] : await accumulated(parts, batches);
     limit(parts);
     await optimizer.step();
@@ -51,6 +57,25 @@ export async function trainStep(parts: StepParts, batches: readonly Batch[]): Pr
   } finally {
     optimizer.zeroGrad(); // a gradient holds on to the whole recorded step
   }
+}
+
+/** The step of one batch, traced once per shape and replayed from then on: what `compile` says about branches holds for model and loss. */
+export function compiledStep(parts: StepParts): CompiledStep {
+  let names: readonly string[] = [];
+  let keys: readonly string[] | undefined;
+  const run = compile((...fields: Tensor[]) => {
+    parts.optimizer.zeroGrad();
+    const recorded = recordBackward(parts, keys === undefined ? fields : Object.fromEntries(keys.map((key, i) => [key, fields[i]])), undefined);
+    limit(parts);
+    void parts.optimizer.step();
+    names = recorded.numbers.map(([name]) => name);
+    return recorded.numbers.map(([, value]) => value);
+  });
+  return async (batch) => {
+    keys = Array.isArray(batch) ? undefined : Object.keys(batch);
+    const results = await run(...tensorsOf(batch));
+    return read([{ samples: samplesIn(batch), numbers: results.map((value, i) => [names[i], value] as const) }]);
+  };
 }
 
 /** Records a whole step without computing anything. */
@@ -126,7 +151,7 @@ async function closureStep(parts: StepParts, batch: Batch): Promise<StepNumbers>
   return first!;
 }
 
-function read(recorded: readonly Recorded[]): StepNumbers {
+function read(recorded: readonly Pick<Recorded, "samples" | "numbers">[]): StepNumbers {
   const samples = recorded.reduce((sum, part) => sum + part.samples, 0);
   const values: Record<string, number> = {};
   for (const part of recorded) for (const [name, value] of part.numbers) values[name] = (values[name] ?? 0) + (value.item() * part.samples) / samples;

@@ -32,7 +32,9 @@ export type BatchMetric = (output: Tensor, target: Tensor) => Tensor;
 export interface ConfusionMetric {
   of(matrix: ConfusionMatrix): number;
 }
+/** A number to report beside the loss. */
 export type Metric = BatchMetric | ConfusionMetric;
+/** Metrics by the name under which they are reported. */
 export type Metrics = { readonly [name: string]: Metric };
 
 /** What a custom step gives back: the cost to minimise, and what metrics need. */
@@ -183,6 +185,11 @@ export interface FitOptions {
   readonly augment?: Transform | { readonly sample?: Transform; readonly batch?: BatchTransform };
   /** Batches whose gradients are averaged (by samples) for one optimiser step. Default: 1. */
   readonly accumulate?: number;
+  /**
+   * Records a step once per shape of a batch and replays it: for networks so small that recording costs more than computing. Branches of model and loss on
+   * anything but shapes are then frozen, and so is what callbacks change in the model. Default: false.
+   */
+  readonly compile?: boolean;
   readonly callbacks?: Callbacks | readonly Callbacks[];
   readonly checkpoint?: CheckpointOptions;
   /** Goes on from the latest checkpoint in `checkpoint.dir` (true or "latest"; starts afresh where there is none), or from a run's or a checkpoint's folder. */
