@@ -1,4 +1,4 @@
-import { GraftError } from "../base/index.js";
+import { env, GraftError } from "../base/index.js";
 import { isFloat, keepNode, sameShape, showShape, Tensor, withGrad } from "../graph/index.js";
 import { add, ones } from "../ops/index.js";
 import { differentiate } from "./differentiate.js";
@@ -34,6 +34,7 @@ Tensor.prototype.backward = function (this: Tensor, { gradient, createGraph = fa
   if (gradient !== undefined && !sameShape(gradient.shape, this.shape)) {
     throw new GraftError("gradient", `backward: the gradient is ${showShape(gradient.shape)}, the tensor ${showShape(this.shape)}. Shapes must be equal.`);
   }
+  if (env.debug > 0 && this.node.value !== undefined && this.node.variable === undefined) hintReadBefore();
   keepNode(this.node);
   const seed = gradient ?? ones(this.shape, { dtype: this.dtype });
   withGrad(createGraph, () => {
@@ -43,6 +44,15 @@ Tensor.prototype.backward = function (this: Tensor, { gradient, createGraph = fa
     }
   });
 };
+
+let hinted = false;
+
+/** Said once with GRAFT_DEBUG=1: the values between are not kept, so a loss that was read before the step costs the forward pass twice. */
+function hintReadBefore(): void {
+  if (hinted) return;
+  hinted = true;
+  process.stderr.write("graft: hint: a value was read before backward(), so the step computes its forward pass again. Read it after optimizer.step(), which stores it.\n");
+}
 
 /** Throws unless `x` can be differentiated at all. */
 export function requireDifferentiable(op: string, x: Tensor, what: string): void {

@@ -45,6 +45,8 @@ function userLine(): string | undefined {
   return lines.find((line) => !own.test(line) && !line.includes("node:"))?.trim().replace(/^at /, "");
 }
 
+const someFloat = (specs: readonly Spec[]): boolean => specs.some((spec) => isFloat(spec.dtype));
+
 function recordNode(op: Op, inputs: readonly Node[], attrs: Attrs): Node {
   let wantsGrad = false;
   for (let i = 0; i < inputs.length; i++) if (inputs[i].requiresGrad) wantsGrad = true;
@@ -52,8 +54,7 @@ function recordNode(op: Op, inputs: readonly Node[], attrs: Attrs): Node {
   const many = Array.isArray(inferred);
   const first = (many ? inferred[0] : inferred) as Spec;
   if (first.shape.length > 6) checkShape(op.name, first.shape);
-  const isReal = (): boolean => (many ? (inferred as readonly Spec[]).some((spec) => isFloat(spec.dtype)) : isFloat(first.dtype));
-  const requiresGrad = wantsGrad && gradEnabled && (op.vjp !== undefined || op.composite !== undefined) && isReal();
+  const requiresGrad = wantsGrad && gradEnabled && (op.vjp !== undefined || op.composite !== undefined) && (many ? someFloat(inferred) : isFloat(first.dtype));
   const node = new Node(nextId++, op, inputs, attrs, first.shape, first.dtype, many ? (inferred as readonly Spec[]) : undefined, requiresGrad, recomputing);
   if (tracing) node.line = userLine();
   return node;
