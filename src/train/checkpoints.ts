@@ -1,5 +1,5 @@
-import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import type { LoaderState } from "../data/index.js";
 import { latestCheckpoint, listCheckpoints, loadCheckpoint, saveCheckpoint, type Checkpoint } from "../io/index.js";
@@ -64,16 +64,17 @@ export class RunFolder {
     return { folder, from };
   }
 
-  /** A new run must not mix its checkpoints with those of another one. */
+  /** A new run must not mix its checkpoints with those of another one, nor with those of steps that it is about to do anew. */
   private async claim(from: string | undefined): Promise<void> {
     const { dir, overwrite = false } = this.options;
     const steps = await listCheckpoints(dir);
-    if (steps.length === 0 || (from !== undefined && join(from, "..") === join(dir))) return;
-    if (!overwrite) {
-      throw new GraftError("state", `train.fit checkpoint: ${dir} holds checkpoints of another run (the last: checkpoint-${steps.at(-1)}). Go on with resume: true, choose another folder, or pass checkpoint: { overwrite: true }.`);
+    const own = from !== undefined && resolve(from, "..") === resolve(dir) ? Number(/\d+$/.exec(from)?.[0]) : -1;
+    const foreign = steps.filter((step) => step > own);
+    if (foreign.length > 0 && !overwrite) {
+      const what = own < 0 ? `checkpoints of another run (the last: checkpoint-${foreign.at(-1)})` : `later checkpoints (${foreign.map((step) => `checkpoint-${step}`).join(", ")})`;
+      throw new GraftError("state", `train.fit checkpoint: ${dir} holds ${what}. Go on from the last one with resume: true, choose another folder, or delete them with checkpoint: { overwrite: true }.`);
     }
-    const { rm } = await import("node:fs/promises");
-    for (const step of steps) await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
+    for (const step of foreign) await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
   }
 
   get dir(): string {
@@ -92,7 +93,7 @@ export class RunFolder {
   /** Counts the checkpoint that a run went on from as its last one. */
   adopt(folder: string, step: number): void {
     this.last = folder;
-    if (join(folder, "..") === join(this.options.dir)) this.lastStep = step;
+    if (resolve(folder, "..") === resolve(this.options.dir)) this.lastStep = step;
   }
 
   /** Saves. Throws `numeric` rather than save weights with NaN or Inf, `file` when the disk does not take it. */

@@ -33,7 +33,7 @@ describe("evaluate", () => {
     manualSeed(9);
     const before = getRandomState();
     const data = Object.assign(blobs(10), { classes: ["a", "b", "c"] });
-    const found = await evaluate(model, new DataLoader(data, { batchSize: 4 }) as never, { metrics: { top2: topK(2), f1: f1() } });
+    const found = await evaluate(model, new DataLoader(data, { batchSize: 4 }), { metrics: { top2: topK(2), f1: f1() } });
     expect(Object.keys(found.metrics)).toEqual(["top2", "f1"]);
     expect(found.metrics.f1).toBe(found.confusion!.f1());
     expect(found.confusion!.names).toEqual(["a", "b", "c"]);

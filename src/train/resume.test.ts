@@ -79,7 +79,10 @@ describe("checkpoints of a run", () => {
     const lines = (await readFile(join(dir, "metrics.ndjson"), "utf8")).trim().split("\n").map((line) => JSON.parse(line) as { step: number; valid_accuracy: number });
     expect(lines.map(({ step }) => step)).toEqual([10, 20, 30]);
     expect(lines[2].valid_accuracy).toBe(result.history[2].valid_accuracy);
-    await smallRun({ checkpoint: { dir, every: 4 }, log: true, resume: join(dir, "checkpoint-28") });
+    const again = { log: true, resume: join(dir, "checkpoint-28") };
+    await expect(smallRun({ ...again, checkpoint: { dir, every: 4 } })).rejects.toThrow(/holds later checkpoints \(checkpoint-30\)/);
+    await smallRun({ ...again, checkpoint: { dir, every: 4, overwrite: true } });
+    expect(await listCheckpoints(dir)).toContain(30);
     expect((await readFile(join(dir, "metrics.ndjson"), "utf8")).trim().split("\n").length).toBe(3);
   });
 
