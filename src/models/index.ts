@@ -1,8 +1,13 @@
 export { configOf, graftVersion, type OwnConfig, type Preprocess, type SavedConfig } from "./config.js";
-export { load, save, type LoadOptions, type SaveOptions } from "./files.js";
+export { create } from "./create.js";
+export { load, save, type LoadedModel, type LoadOptions, type SaveOptions } from "./files.js";
+export * from "./generate/index.js";
 export { layerNames, Layers, type LayersOptions, type LayerSpec } from "./layers.js";
 export { MLP, type MLPOptions } from "./mlp.js";
 export { classNames } from "./read-config.js";
-export { architectureNames, create, isRegistered, register, type Architecture } from "./registry.js";
+export { architectureNames, isRegistered, register, type Architecture } from "./registry.js";
 export { SimpleCNN, type SimpleCNNOptions } from "./simple-cnn.js";
 export { type CodeConsent } from "./user-module.js";
+export { generationConfigOf, type LoadTextOptions } from "./text/files.js";
+export { textModelTypes, type HeadOptions, type TextTask } from "./text/hugging-face.js";
+export type { CacheOptions, CausalModel, TextConfig, TextInputs, TextModel, TextOutput } from "./text/types.js";

@@ -53,10 +53,10 @@ describe("a saved model", () => {
     expect(JSON.parse(await readFile(join(dir, "config.json"), "utf8"))).toEqual(config);
     const x = rand([2, 1, 16, 16]);
     for (const path of [dir, join(dir, "model.safetensors")]) {
-      const again = await load(path);
+      const again = await load<SimpleCNN>(path);
       expect(again.config).toEqual(config);
-      expect(again.model.training).toBe(false);
-      expect(await (again.model as SimpleCNN).forward(x).toArray()).toEqual(await model.forward(x).toArray());
+      expect(again.training).toBe(false);
+      expect(await again.forward(x).toArray()).toEqual(await model.forward(x).toArray());
     }
     expect(classNames(config)).toEqual(["a", "b", "c"]);
     expect(classNames({ architecture: "x", classes: 2 })).toEqual(["0", "1"]);
@@ -99,7 +99,7 @@ describe("a class of the user's", () => {
     expect(() => configOf(new Scale(2))).toThrow(/Scale does not say how it is built/);
     await expect(save(dir, new Scale(2))).rejects.toThrow(/readonly config/);
     await save(dir, new Scale(2), { architecture: "Scale", width: 2 });
-    expect(((await load(dir)).model as Scale).width).toBe(2);
+    expect((await load<Scale>(dir)).width).toBe(2);
     expect(() => create({ architecture: "Scale", widht: 2 })).toThrow(/Did you mean "width"/);
     expect(() => register("Scale", {} as never)).toThrow(/no create function/);
   });
@@ -114,10 +114,10 @@ describe("a class of the user's", () => {
     expect(await failure(load(model))).toMatchObject({ code: "config", message: expect.stringMatching(/made by code in .*net\.mjs, which was not run.*--allow-code/) as unknown });
     const asked: string[] = [];
     const allowCode = (path: string): boolean => (asked.push(path), true);
-    expect((await load(model, { allowCode })).model.stateDict().get("weight")!.shape).toEqual([4, 2]);
+    expect((await load(model, { allowCode })).stateDict().get("weight")!.shape).toEqual([4, 2]);
     expect(asked).toEqual([file]);
     await save(model, new nn.Linear(2, 4), { ...config, export: "make" });
-    expect((await load(model, { allowCode: true })).model).toBeInstanceOf(nn.Linear);
+    expect(await load(model, { allowCode: true })).toBeInstanceOf(nn.Linear);
     const attempt = async (changed: object): Promise<string> => {
       await save(model, new nn.Linear(2, 4), { ...config, ...changed });
       return (await failure(load(model, { allowCode: true }))).message;

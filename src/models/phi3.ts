@@ -105,6 +105,12 @@ export class Phi3ForCausalLM extends LlamaLikeForCausalLM<Phi3Config> {
     const windows = windowsOf("Phi3", config.num_hidden_layers, config.sliding_window, null, () => true);
     super("Phi3", config, (_, heads) => new Phi3Layer(config, heads), { windows, dropout: config.embd_pdrop });
   }
+
+  /** Behind this length LongRoPE has other frequencies, so that cached keys are of no use. */
+  get cacheLimit(): number | undefined {
+    const { scaling } = this.rotary;
+    return scaling?.type === "longrope" ? scaling.originalMaxPositions : undefined;
+  }
 }
 
 export const phi3: Family = { models: { Phi3ForCausalLM }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };

@@ -31,6 +31,8 @@ export interface RotaryTables {
 export class RotaryEmbedding {
   /** Factor of cosines and sines (1 except with YaRN and LongRoPE). */
   readonly attentionFactor: number;
+  /** How the frequencies are stretched. */
+  readonly scaling: RotaryScaling | undefined;
   private readonly fixed: Tensor;
 
   constructor(
@@ -42,6 +44,7 @@ export class RotaryEmbedding {
     if (checkNumber("RotaryEmbedding", "dim", dim, { min: 2, whole: true }) % 2 !== 0) throw new GraftError("argument", `RotaryEmbedding: dim is ${dim}. Pairs of dims are rotated, so it must be even.`);
     checkNumber("RotaryEmbedding", "theta", options.theta ?? 10000, { above: 0 });
     const { scaling } = options;
+    this.scaling = scaling;
     if (scaling !== undefined) checkRotaryScaling(dim, scaling);
     this.attentionFactor = scaling !== undefined && "attentionFactor" in scaling ? scaling.attentionFactor : 1;
     this.fixed = tensor(fixedFrequencies(dim, options.theta ?? 10000, scaling));

@@ -72,10 +72,8 @@ async function searchOne(
   for (let count = 1; ; count++) {
     const found = extend(open, logits, prompt, settings, count, Math.max(2, 1 + settings.eos.size) * numBeams);
     const ends = found.map(({ tokens }) => count === limit || stops(tokens, 0, settings));
-    found.forEach(({ tokens, score }, rank) => {
-      if (ends[rank] && rank < numBeams && !(earlyStopping === true && finished.length === numBeams)) finished.push({ tokens, score: score / count ** lengthPenalty });
-    });
-    finished = finished.sort((a, b) => b.score - a.score).slice(0, numBeams);
+    const ended = found.filter((_, rank) => ends[rank] && rank < numBeams).map(({ tokens, score }) => ({ tokens, score: score / count ** lengthPenalty }));
+    finished = [...finished, ...ended].sort((a, b) => b.score - a.score).slice(0, numBeams);
     open = found.filter((_, rank) => !ends[rank]).slice(0, numBeams);
     if (open.length === 0 || settings.signal?.aborted) break;
     if (finished.length === numBeams) {

@@ -18,6 +18,8 @@ export class Session {
   private mask: Uint8Array;
   private readonly positions: Int32Array;
   private run: (...inputs: Tensor[]) => Promise<Tensor>;
+  /** Everything that was fed, kept for models whose early keys must be computed again behind some length. */
+  private readonly history: { tokens: number[]; real: number[] }[];
 
   /** `expected`: tokens that each sequence will probably have. */
   constructor(
@@ -28,6 +30,7 @@ export class Session {
     this.cache = model.newCache({ batch, capacity: cacheBucket(expected) });
     this.mask = new Uint8Array(batch * this.cache.capacity);
     this.positions = new Int32Array(batch);
+    this.history = Array.from({ length: batch }, () => ({ tokens: [], real: [] }));
     this.run = this.compiled();
   }
 
@@ -64,6 +67,21 @@ export class Session {
    * sequences in another order: sequence b goes on from what was sequence order[b].
    */
   async feed(tokens: readonly ArrayLike<number>[], real?: readonly ArrayLike<number>[], order?: Int32Array): Promise<Float32Array[]> {
+    const limit = this.model.cacheLimit;
+    if (limit === undefined) return this.append(tokens, real, order);
+    if (order !== undefined) this.history.splice(0, this.batch, ...Array.from(order, (from) => ({ tokens: [...this.history[from].tokens], real: [...this.history[from].real] })));
+    this.history.forEach((row, b) => {
+      row.tokens.push(...Array.from(tokens[b]));
+      row.real.push(...(real === undefined ? Array.from(tokens[b], () => 1) : Array.from(real[b])));
+    });
+    if (this.length > limit || this.length + tokens[0].length <= limit || this.length === 0) return this.append(tokens, real, order);
+    this.cache.length = 0;
+    this.mask.fill(0);
+    this.positions.fill(0);
+    return this.append(this.history.map((row) => row.tokens), this.history.map((row) => row.real), undefined);
+  }
+
+  private async append(tokens: readonly ArrayLike<number>[], real: readonly ArrayLike<number>[] | undefined, order: Int32Array | undefined): Promise<Float32Array[]> {
     const { batch, cache } = this;
     const T = tokens[0].length;
     const padded = promptBucket(T);

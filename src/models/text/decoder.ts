@@ -45,6 +45,11 @@ export class DecoderModel extends nn.Module {
     this.dropout = new nn.Dropout(dropout);
   }
 
+  /** Turns queries and keys by their positions; one for all layers. */
+  get rotary(): nn.RotaryEmbedding {
+    return this.parts.rotary;
+  }
+
   forward(inputIds: Tensor, inputs: TextInputs = {}): Tensor {
     const T = inputIds.shape[1];
     const { rotary, windows = [], embeddingScale } = this.parts;
@@ -94,6 +99,11 @@ export abstract class DecoderForCausalLM<C extends TextConfig = TextConfig> exte
   protected trunk(inputIds: Tensor, inputs: TextInputs): Tensor {
     if (isFloat(inputIds.dtype)) throw new GraftError("dtype", `${this.constructor.name}: inputIds are ${inputIds.dtype} ${showShape(inputIds.shape)}. Token ids are whole numbers: tensor(ids, { dtype: "i32" }).`);
     return this.model.forward(inputIds, inputs);
+  }
+
+  /** The rotary embedding of all layers. */
+  get rotary(): nn.RotaryEmbedding {
+    return this.model.rotary;
   }
 
   protected head(hidden: Tensor): Tensor {

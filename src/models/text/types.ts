@@ -62,4 +62,6 @@ export type CausalModel = TextModel & {
   newCache(options?: CacheOptions): KVCache;
   /** Longest sequence that it has positions for; undefined where positions are computed. */
   readonly maxPositions?: number;
+  /** Keys of a sequence that grows beyond this length must be computed again (LongRoPE has other frequencies there). */
+  readonly cacheLimit?: number;
 };
