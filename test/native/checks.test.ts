@@ -81,11 +81,11 @@ describe.each(hasNative() ? ["cpu", "reference"] : ["reference"])("checks on %s"
     expect(out).toMatch(/^memory: step: needs \d+\.\d MiB at its peak, 1\.0 MiB are allowed \(GRAFT_MEMORY_LIMIT\); the largest buffer is 4\.0 MiB .*About \d+ % of this batch would fit/);
     expect((await runProgram("memory", { GRAFT_BACKEND })).out).toBe("it fitted\n");
   });
+});
 
-  it("a flag with a value that means nothing is an error", async () => {
-    expect((await runProgram("memory", { GRAFT_BACKEND, GRAFT_CHECK: "yes" })).err).toContain('GRAFT_CHECK: "yes" is not a whole number of 0 or more.');
-    expect((await runProgram("memory", { GRAFT_BACKEND: "gpu" })).out).toContain('GRAFT_BACKEND: unknown value "gpu". Use one of auto, cpu, reference.');
-  });
+it("a flag with a value that means nothing is an error", async () => {
+  expect((await runProgram("memory", { GRAFT_CHECK: "yes" })).err).toContain('GRAFT_CHECK: "yes" is not a whole number of 0 or more.');
+  expect((await runProgram("memory", { GRAFT_BACKEND: "gpu" })).out).toContain('GRAFT_BACKEND: unknown value "gpu". Use one of auto, cpu, reference.');
 });
 
 describe("where the native kernels are missing", () => {
