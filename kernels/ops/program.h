@@ -150,17 +150,24 @@ class ProgramRunner {
 
   void load(int v, int64_t rows, int64_t col, int64_t cols) {
     const Binding::Operand& from = b_.operand[v];
+    if (b_.loadsDirectly[v] && isDirect(v)) return move(from, rows, cols, where_[v], false);   // tile() has set where it goes
     if (isPacked(from, rows, cols)) {
       where_[v] = from.base + offset_[v] * from.bytes;
       return;
     }
-    if (!b_.loadsDirectly[v]) where_[v] = slotAt(b_.slot[v]);   // otherwise tile() has set where it goes
+    where_[v] = slotAt(b_.slot[v]);
     if (from.isRowInvariant && !b_.loadsDirectly[v]) {   // the slot is its own: what it held for the last tile may still be right
       Filled& filled = filled_[v];
       if (filled.col == col && filled.cols == cols && filled.rows >= rows) return;
       filled = {col, cols, rows};
     }
     move(from, rows, cols, where_[v], false);
+  }
+
+  bool isDirect(int v) const {
+    for (int s = 0; s < b_.storeCount; s++)
+      if (direct_[s] && b_.storeValue[s] == v) return true;
+    return false;
   }
 
   // Between a view and a packed register, one run of evenly spaced rows after another.

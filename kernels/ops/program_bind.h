@@ -45,7 +45,7 @@ struct Binding {
   int16_t cellValue[kMaxValues], cellCode[kMaxValues];
   int16_t slot[kMaxValues];                         // of a value, -1: none
   RegisterClass valueClass[kMaxValues];
-  bool loadsDirectly[kMaxProgramViews];             // inputs that are converted straight into an out view
+  bool loadsDirectly[kMaxProgramViews];             // inputs that are copied or converted straight into an out view
   int16_t storeValue[kMaxProgramViews];
   bool mayStoreDirectly[kMaxProgramViews];
 
@@ -208,7 +208,7 @@ static inline void chooseDirect(Binding& b, const Flow& f) {
   for (int s = 0; s < b.storeCount; s++) {
     const int v = b.storeValue[s], o = b.inputCount + s;
     const bool isInput = v < b.inputCount;
-    bool may = b.operand[o].inPlace && !f.uniform[v] && !(isInput && (b.operand[v].inPlace || (b.isEpilogue && v == 0)));
+    bool may = b.operand[o].inPlace && !f.uniform[v] && !(b.isEpilogue && v == 0);
     for (int e = 0; e < s; e++) may &= b.storeValue[e] != v || !b.mayStoreDirectly[e];
     if (may) {
       const int written = isInput ? -1 : v - b.inputCount;

@@ -26,6 +26,7 @@ static inline void loop(const void* a, const void* b, const void* c, void* dst, 
   VecN<B, lanes> vb{};
   VecN<C, lanes> vc{};
   int64_t i = 0;
+#pragma GCC unroll 2
   for (; i + lanes <= n; i += lanes) {
     if (operands > 0) memcpy(&va, pa + i, sizeof va);
     if (operands > 1) memcpy(&vb, pb + i, sizeof vb);
