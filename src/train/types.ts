@@ -1,7 +1,7 @@
 import type { BatchTransform, Dataset, LoaderState, Transform } from "../data/index.js";
 import type { Tensor } from "../graph/index.js";
 import type { Module } from "../nn/index.js";
-import type { Closure, OptimizerState, ReduceLROnPlateau, Scheduler, StateSource } from "../optim/index.js";
+import type { AnyOptimizer, Closure, OptimizerState, ReduceLROnPlateau, Scheduler, StateSource } from "../optim/index.js";
 import type { ConfusionMatrix } from "./confusion.js";
 import type { Evaluation } from "./evaluate.js";
 
@@ -46,9 +46,8 @@ export interface StepOutcome {
 /** Computes the cost of a batch where `loss(model.forward(...inputs), target)` is not enough (contrastive or reconstruction tasks). */
 export type BatchStep = (model: Module, batch: Batch) => Tensor | StepOutcome;
 
-/** What `fit` needs of an optimiser; every class of `optim` is one. */
-export interface TrainOptimizer {
-  readonly paramGroups: readonly { readonly params: Tensor[]; lr: number }[];
+/** What `fit` and schedulers need of an optimiser; every class of `optim` is one. */
+export interface TrainOptimizer extends AnyOptimizer {
   zeroGrad(): void;
   record(): void;
   step(closure?: Closure): Promise<Tensor | undefined>;

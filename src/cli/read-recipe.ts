@@ -1,0 +1,93 @@
+import { readFile } from "node:fs/promises";
+import { basename, extname } from "node:path";
+import { isNode, LineCounter, parse, parseDocument, type Document } from "yaml";
+import { GraftError, readError } from "../base/index.js";
+import { recipeSchema, type Recipe } from "./recipe.js";
+import { problemsOf, type Problem } from "./schema.js";
+
+/** A key that a flag gives: `--lr 0.01` is ["optimizer.lr", "0.01"]. */
+export interface Override {
+  readonly key: string;
+  readonly value: string;
+  /** As the user wrote it, for messages. */
+  readonly flag: string;
+}
+
+/** A recipe with the means to say where in its file a problem is. */
+export interface RecipeFile {
+  readonly file: string;
+  readonly text: string;
+  readonly recipe: Recipe;
+  readonly name: string;
+  /** Runs `body`; what it throws is told with the line of the key that it is about. */
+  at<T>(path: readonly (string | number)[], body: () => T): T;
+}
+
+/** Reads and checks a recipe. Throws `file`, `format` for what is no YAML, `config` with all problems, each with its line. */
+export async function readRecipe(file: string, overrides: readonly Override[]): Promise<RecipeFile> {
+  const text = await readFile(file, "utf8").catch((cause: unknown) => {
+    throw readError(file, cause);
+  });
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  if (document.errors.length > 0) {
+    const [{ message, pos }] = document.errors;
+    const { line, col } = lines.linePos(pos[0]);
+    throw new GraftError("format", `${file}:${line}:${col}: ${message.split(" at line ")[0].split("\n")[0]}. Correct the YAML.`);
+  }
+  for (const override of overrides) apply(document, override, file);
+  const place = (path: readonly (string | number)[]): string => placeOf(document, lines, file, path, overrides);
+  const result = recipeSchema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  if (!result.success) throw problems(problemsOf(result.error), place);
+  return {
+    file,
+    text,
+    recipe: result.data,
+    name: result.data.name ?? basename(file, extname(file)),
+    at(path, body) {
+      try {
+        return body();
+      } catch (error) {
+        if (!(error instanceof GraftError)) throw error;
+        throw new GraftError(error.code, `${place(path)}: ${path.join(".")}: ${error.message}`, { cause: error });
+      }
+    },
+  };
+}
+
+function problems(found: readonly Problem[], place: (path: readonly (string | number)[]) => string): GraftError {
+  const texts = found.map(({ path, message }) => `${place(path)}: ${path.length === 0 ? "the recipe" : path.join(".")} ${says(message)}`);
+  return new GraftError("config", texts.join("\n"));
+}
+
+/** "is 3." needs no colon before it, "unknown key" does. */
+const says = (message: string): string => (/^(is|must|has|needs|names) /.test(message) ? message : `: ${message}`).replace(/^: Invalid input: expected (\w+), received undefined/, "is missing").replace(/^: /, "- ");
+
+/** Puts a flag's value into the document. */
+function apply(document: Document, { key, value, flag }: Override, file: string): void {
+  const path = key.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
+  if (path.some((part) => part === "")) throw new GraftError("config", `${flag}: "${key}" is not a key. Write it as in ${file}, with points: optimizer.lr=0.01.`);
+  try {
+    document.setIn(path, parse(value));
+  } catch {
+    throw new GraftError("config", `${flag}: "${key}" cannot be set in ${file}: a part of it is no list of keys there.`);
+  }
+}
+
+/** `file:line:column` of a key, or of the nearest one around it that is there. */
+function placeOf(document: Document, lines: LineCounter, file: string, path: readonly (string | number)[], overrides: readonly Override[]): string {
+  const own = overrides.find(({ key }) => path.join(".") === key || path.join(".").startsWith(`${key}.`));
+  if (own !== undefined) return own.flag;
+  for (let length = path.length; length > 0; length--) {
+    const parent = length === 1 ? document.contents : document.getIn(path.slice(0, length - 1), true);
+    const key = path[length - 1];
+    const items = (parent as { items?: readonly unknown[] } | undefined)?.items;
+    const item = typeof key === "number" ? items?.[key] : items?.find((pair) => String((pair as { key: unknown }).key) === key);
+    const node = (typeof key === "number" ? item : (item as { key?: unknown } | undefined)?.key) as { range?: readonly number[] } | undefined;
+    if (isNode(node) && node.range) {
+      const { line, col } = lines.linePos(node.range[0]);
+      return `${file}:${line}:${col}`;
+    }
+  }
+  return file;
+}
