@@ -141,6 +141,16 @@ describe("mistakes", () => {
     expect(await table.toArray()).toEqual([[2, 4], [6, 8]]);
   });
 
+  it("a failed step has not touched running statistics either", async () => {
+    const [mean, variance] = [tensor([0, 0]), tensor([1, 1])];
+    const w = tensor([[1, 2], [3, 4]], { requiresGrad: true });
+    const h = F.batchNorm(F.matmul(tensor([[1, 2], [3, 5], [2, 2]]), w), mean, variance, null, null, { training: true });
+    F.crossEntropy(h, tensor([0, 9, 1], { dtype: "i32" })).backward();
+    assign(w, F.sub(w, w.grad as unknown as Tensor));
+    await expect(realize()).rejects.toMatchObject({ code: "index" });
+    expect([await mean.toArray(), await variance.toArray(), await w.toArray()]).toEqual([[0, 0], [1, 1], [[1, 2], [3, 4]]]);
+  });
+
   it("second derivatives agree with central differences through hand-fused ops", () => {
     manualSeed(1);
     gradcheck(grad((x) => F.sum(F.mul(F.softmax(x, -1), tensor([[0.1, -0.4, 2]])))), [randn([2, 3])]);

@@ -15,7 +15,7 @@ export interface LoadedPlan {
 }
 
 /** What runs plans. Backends never import each other; one conformance suite serves all. */
-export interface Backend extends Omit<Target, "fuse" | "planMemory"> {
+export interface Backend extends Pick<Target, "supports"> {
   readonly name: string;
   /** Whether it runs fused programs; otherwise every op is a step of its own. */
   readonly fuses: boolean;

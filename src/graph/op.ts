@@ -71,6 +71,8 @@ export interface Op<A extends Attrs = Attrs> {
   readonly kernel?: (inputs: readonly Spec[], attrs: A, outputs: readonly Spec[]) => KernelCall | undefined;
   /** Floating point operations, where they are not one per output element. */
   readonly flops?: (inputs: readonly Spec[], attrs: A, outputs: readonly Spec[]) => number;
+  /** Running it can fail on values (an index out of range, a singular matrix); nothing is overwritten before it has run. */
+  readonly fallible?: boolean;
   /** Number used in plan signatures. */
   readonly id: number;
 }

@@ -53,6 +53,7 @@ function parts(x: Tensor, target: Tensor, weight: Tensor | undefined, { name, ig
 /** [x [rows, C], target i32 (rows elements), weight [C]?] -> [loss, sum of w_t, [rows, 2] with max and ln(sum)]. */
 export const labelLossOp = defineOp<LabelLossAttrs>({
   name: "labelLoss",
+  fallible: true,
   trait: "opaque",
   infer: ([x, target], { reduction }) => [
     { shape: reduction === "none" ? target.shape : [], dtype: x.dtype },

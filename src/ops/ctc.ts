@@ -81,6 +81,7 @@ function lossOf({ steps, labels }: Sequence, alpha: number[][]): number {
 
 const ctcOp = defineOp<CtcAttrs>({
   name: "ctcLoss",
+  fallible: true,
   trait: "opaque",
   infer: ([logProbs]) => ({ shape: [logProbs.shape[1]], dtype: logProbs.dtype }),
   vjp: ({ inputs, grad, attrs }) => [record(ctcGradientOp, [...inputs, grad], attrs), null, null, null],

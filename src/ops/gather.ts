@@ -16,6 +16,7 @@ export function checkAlong(op: string, x: Spec, dim: number, index: Spec): void 
 
 const gatherOp = defineOp<{ dim: number }>({
   name: "gather",
+  fallible: true,
   trait: "gather",
   infer: ([x, index], { dim }) => {
     checkAlong("gather", x, dim, index);
@@ -56,6 +57,7 @@ const replaceDim = (shape: Shape, dim: number, by: Shape): number[] => [...shape
 function defineTake(name: string): Op<TakeAttrs> {
   return defineOp<TakeAttrs>({
     name,
+    fallible: true,
     trait: "gather",
     infer: ([x, index], { dim }) => ({ shape: replaceDim(x.shape, dim, index.shape), dtype: x.dtype }),
     vjp: ({ inputs: [x, index], grad, attrs }) => [addSlices(x, index, grad, attrs), null],
@@ -154,6 +156,7 @@ export function embedding(indices: Tensor, weight: Tensor, options: EmbeddingOpt
 
 const oneHotOp = defineOp<{ classes: number }>({
   name: "oneHot",
+  fallible: true,
   trait: "opaque",
   infer: ([x], { classes }) => ({ shape: [...x.shape, classes], dtype: "i32" }),
   evaluate: ([x], { classes }, [out]) => {

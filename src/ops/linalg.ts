@@ -38,6 +38,7 @@ const perMatrix = (x: Tensor): Tensor => reshape(x, [...x.shape, 1, 1]);
 
 const inverseOp = defineOp({
   name: "inverse",
+  fallible: true,
   trait: "opaque",
   infer: ([a]) => ({ shape: a.shape, dtype: a.dtype }),
   // Y = A^-1: dA = -Y^T dY Y^T
@@ -59,6 +60,7 @@ export const inverse = (a: Tensor): Tensor => onMatrices("inverse", a, (x) => re
 
 const solveOp: Op = defineOp({
   name: "solve",
+  fallible: true,
   trait: "opaque",
   infer: ([a, b]) => ({ shape: b.shape, dtype: a.dtype }),
   // X = A^-1 B: dB = A^-T dX, dA = -dB X^T
@@ -168,6 +170,7 @@ export function logdet(a: Tensor): Tensor {
 
 const choleskyOp = defineOp({
   name: "cholesky",
+  fallible: true,
   trait: "opaque",
   infer: ([a]) => ({ shape: a.shape, dtype: a.dtype }),
   vjp: ({ output: l, grad }) => {

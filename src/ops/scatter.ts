@@ -27,6 +27,7 @@ function evaluateScatter(name: string, [x, index, src]: readonly RefArray[], dim
 
 const scatterAddOp = defineOp<Along>({
   name: "scatterAdd",
+  fallible: true,
   trait: "opaque",
   infer: (inputs, { dim }) => inferScatter("scatterAdd", inputs, dim),
   vjp: ({ inputs: [, index], grad, attrs: { dim }, needs }) => [grad, null, needs[2] ? gather(grad, dim, index) : null],
@@ -37,6 +38,7 @@ const scatterAddOp = defineOp<Along>({
 
 const scatterOp = defineOp<Along>({
   name: "scatter",
+  fallible: true,
   trait: "opaque",
   infer: (inputs, { dim }) => inferScatter("scatter", inputs, dim),
   // What was overwritten gets nothing. With an index that repeats, every source is given the gradient, as in PyTorch.

@@ -31,7 +31,7 @@ export function compileGraph(nodes: readonly Node[], goal: Goal, target: Target)
     const placed = place(values, given, late);
     const wanted = [...placed.wanted.outputs, ...placed.wanted.assignments.map(({ value }) => value)];
     const grouping = new Grouping(placed.values, placed.views, wanted, placed.barriers, target.fuse);
-    const result = schedule(grouping, placed.views, placed.wanted.assignments);
+    const result = schedule(grouping, placed.views, placed.wanted.assignments, target.careful);
     if ("order" in result) return build(result.order, grouping, placed, goal, target);
     for (const index of result.late) late.add(index); // each round moves at least one more to the end, so this ends
   }

@@ -12,12 +12,13 @@ export function groupInputs(group: Group): Value[] {
 
 /**
  * Orders the groups: what they need first, readers of an input before the group that overwrites it. Groups that overwrite run as soon as they
- * may (their gradient can then be dropped), the others in recording order.
+ * may (their gradient can then be dropped), but after whatever can fail (with `careful`: after all others), so that a failed run has changed
+ * nothing; the others run in recording order.
  *
  * Returns the indices of assignments that cannot be done in place (their group would have to run before and after another) instead, if there
  * are such.
  */
-export function schedule(grouping: Grouping, views: Views, assignments: readonly Assignment[]): { order: Group[] } | { late: number[] } {
+export function schedule(grouping: Grouping, views: Views, assignments: readonly Assignment[], careful: boolean): { order: Group[] } | { late: number[] } {
   const { groups, groupOf } = grouping;
   const before = new Map<Group, Set<Group>>(groups.map((group) => [group, new Set<Group>()]));
   const readers = new Map<Value, Group[]>();
@@ -40,6 +41,11 @@ export function schedule(grouping: Grouping, views: Views, assignments: readonly
   if (late.length > 0) return { late };
 
   const writers = new Set(assignments.map(({ value }) => groupOf.get(value)!));
+  const behind = dependents(writers, before);
+  for (const group of groups) {
+    if (behind.has(group) || !(careful || group.root?.op.fallible === true)) continue;
+    for (const writer of writers) before.get(writer)!.add(group);
+  }
   const after = new Map<Group, Group[]>();
   const missing = new Map<Group, number>();
   for (const [group, needed] of before) {
@@ -61,6 +67,16 @@ export function schedule(grouping: Grouping, views: Views, assignments: readonly
   if (order.length === groups.length) return { order };
   const stuck = new Set(groups.filter((group) => !order.includes(group)));
   return { late: assignments.flatMap(({ value }, i) => (stuck.has(groupOf.get(value)!) ? [i] : [])) };
+}
+
+/** The given groups and all that need one of them, directly or not. */
+function dependents(from: ReadonlySet<Group>, before: ReadonlyMap<Group, ReadonlySet<Group>>): Set<Group> {
+  const found = new Set(from);
+  for (let size = -1; size !== found.size; ) {
+    size = found.size;
+    for (const [group, needed] of before) if (!found.has(group)) for (const other of needed) if (found.has(other)) found.add(group);
+  }
+  return found;
 }
 
 /** Whether a group reads the memory of `old` element by element only, in the order in which it writes. */

@@ -86,6 +86,8 @@ export interface Plan {
 export interface Target {
   readonly fuse: boolean;
   readonly planMemory: boolean;
+  /** Inputs are overwritten only after everything else has run: for runs that may be stopped anywhere (GRAFT_CHECK). */
+  readonly careful: boolean;
   /** Whether the backend can run an op of trait opaque, gather or random as it is; otherwise its composite definition is used. */
   supports(op: Op, inputs: readonly Spec[], attrs: Attrs, outputs: readonly Spec[]): boolean;
 }

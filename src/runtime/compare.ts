@@ -2,6 +2,7 @@ import { GraftError } from "../base/index.js";
 import { allocate, decode, sizeOf, type DType, type Node, type TypedArray } from "../graph/index.js";
 import { compileGraph, type Goal, type Plan } from "../plan/index.js";
 import { referenceBackend } from "../backend/index.js";
+import { targetOf } from "./plans.js";
 
 /** How far a result may be from the reference, by dtype: |a - b| <= atol + rtol |b|. */
 export const tolerance: Readonly<Record<DType, { readonly rtol: number; readonly atol: number }>> = {
@@ -30,7 +31,7 @@ export function compareWithReference(plan: Plan, nodes: readonly Node[], slots: 
   });
   let reference: Plan;
   try {
-    reference = compileGraph(nodes, { ...goal, outputs, assignments }, { fuse: false, planMemory: true, supports: (...args) => referenceBackend.supports(...args) });
+    reference = compileGraph(nodes, { ...goal, outputs, assignments }, targetOf(referenceBackend));
   } finally {
     nodes.forEach((node, i) => void (node.value = values[i]));
   }

@@ -1,8 +1,8 @@
-import { env } from "../base/index.js";
 import { bytesPerElement, keepNode, sizeOf, takeKept, Tensor, type Node } from "../graph/index.js";
 import { clearPending, isPendingAssign, pendingAssigns } from "../ops/index.js";
 import { collectNodes, compileGraph } from "../plan/index.js";
 import { currentBackend } from "./device.js";
+import { targetOf } from "./plans.js";
 import { realizeSync } from "./realize.js";
 
 /** What a plan would take to run. */
@@ -56,8 +56,7 @@ export function planOf(body: () => readonly Tensor[] | void): PlanInfo {
   const unknown = assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined);
   if (unknown.length > 0) realizeSync(...unknown.map((node) => new Tensor(node)));
   const backend = currentBackend();
-  const target = { fuse: backend.fuses && env.fuse, planMemory: env.memplan, supports: (...args: Parameters<typeof backend.supports>) => backend.supports(...args) };
-  const plan = compileGraph(collectNodes([...outputs, ...assignments]), { outputs, assignments }, target);
+  const plan = compileGraph(collectNodes([...outputs, ...assignments]), { outputs, assignments }, targetOf(backend));
   const bytesOf = (output: boolean): number => plan.slots.reduce((sum, { kind, shape, dtype }) => ((kind === "output") === output ? sum + sizeOf(shape) * bytesPerElement(dtype) : sum), 0);
   const [outputBytes, inputBytes] = [bytesOf(true), bytesOf(false)];
   return { flops: plan.flops, steps: plan.steps.length, arenaBytes: plan.arenaBytes, outputBytes, inputBytes, peakBytes: plan.arenaBytes + outputBytes + inputBytes };

@@ -1,6 +1,6 @@
 import { env, GraftError } from "../base/index.js";
 import { bytesPerElement, sizeOf, type Node } from "../graph/index.js";
-import { compileGraph, printPlan, signature, type Goal, type Plan } from "../plan/index.js";
+import { compileGraph, printPlan, signature, type Goal, type Plan, type Target } from "../plan/index.js";
 import type { Backend, LoadedPlan } from "../backend/index.js";
 import { PlanCache } from "./plan-cache.js";
 
@@ -18,20 +18,25 @@ const counters = { hits: 0, misses: 0 };
 /** How often a plan was found in the cache and how often one had to be made. */
 export const planCounters = (): Readonly<typeof counters> => ({ ...counters });
 
+/** What the compiler is to know of a backend under the present flags. */
+export function targetOf(backend: Backend): Target {
+  const { check } = env; // with it a step is one op, which can be named exactly, and nothing is overwritten before all others have run
+  return { fuse: backend.fuses && env.fuse && !check, planMemory: env.memplan, careful: check, supports: (...args) => backend.supports(...args) };
+}
+
 /** The plan for a graph: from the cache when one of the same structure was compiled before. */
 export function planFor(backend: Backend, nodes: readonly Node[], goal: Goal): Compiled {
   let settings = caches.get(backend);
   if (settings === undefined) caches.set(backend, (settings = []));
-  const fuse = backend.fuses && env.fuse && !env.check; // a step of one op can be named exactly
-  const planMemory = env.memplan;
-  const cache = (settings[Number(fuse) + 2 * Number(planMemory)] ??= new PlanCache(maxPlans));
+  const target = targetOf(backend);
+  const cache = (settings[Number(target.fuse) + 2 * Number(target.planMemory) + 4 * Number(target.careful)] ??= new PlanCache(maxPlans));
   const found = cache.get(signature(nodes, [goal.outputs, goal.assignments]));
   if (found !== undefined) {
     counters.hits++;
     return found;
   }
   counters.misses++;
-  const plan = compileGraph(nodes, goal, { fuse, planMemory, supports: (...args) => backend.supports(...args) });
+  const plan = compileGraph(nodes, goal, target);
   if (env.debug >= 3) process.stderr.write(`${printPlan(plan)}\n`);
   if (env.debug >= 4) for (const { label, offset, bytes, from, to } of plan.lifetimes) process.stderr.write(`graft: buffer ${label} ${bytes} bytes at ${offset}, steps ${from} to ${to}\n`);
   checkFits(plan);
