@@ -56,7 +56,7 @@ static constexpr OpcodeInfo kOpcodes[] = {
 };
 
 // Limits of one fused program, so that binding it needs no heap memory. The planner cuts longer chains.
-constexpr int kMaxProgramViews = 64;        // inputs + stores
+constexpr int kMaxProgramViews = 128;       // inputs + stores
 constexpr int kMaxProgramRegisters = 256;
 constexpr int kMaxProgramInstrs = 256;
 

@@ -6,7 +6,7 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace map {
 
-constexpr int64_t kBlockElements = 16384;   // one claim of a worker: enough to hide the claim, few enough to share small arrays
+constexpr int64_t kBlockElements = 8192;   // at most, for one claim of a worker: enough to hide the claim, few enough to share small arrays
 
 static inline int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
@@ -18,9 +18,9 @@ static int runMap(const Step& step, const Context& context) {
   if (b.rows == 0 || b.cols == 0) return 0;
   // Blocks are whole tiles wide, and as many rows high as fill them. With transposed views a block is one tile high.
   const int64_t most = b.transposed ? map::kBlockElements / (b.tileLength / b.tileCols) : map::kBlockElements;
-  const int64_t width = b.cols < most ? b.cols : most;
+  const int64_t across = map::pieces(b.cols, most), width = across == 1 ? b.cols : (map::pieces(b.cols, across) + 63) / 64 * 64;   // even shares, no small last one
   const int64_t height = width < map::kBlockElements ? map::kBlockElements / width : 1;
-  const int64_t down = map::pieces(b.rows, height), across = map::pieces(b.cols, width);
+  const int64_t down = map::pieces(b.rows, height);
   bool failed = false;
   parallelFor(context, down * across, 1, [&](int64_t begin, int64_t end, int worker) {
     void* const memory = context.scratch(context.pool, worker, size_t(b.memoryBytes));
