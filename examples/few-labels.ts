@@ -1,6 +1,6 @@
 // What is a good start worth when there are only a few labels? A network is pretrained on pictures without their labels, gets a new head and is tuned with a
 // few labels per class; the same network starts from scratch on the same labels, with the same augmentation and as many steps.
-import { arange, data, eye, F, manualSeed, models, nn, optim, randn, train, type Tensor } from "graftml";
+import { arange, data, eye, F, manualSeed, type models, nn, optim, randn, train, type Tensor } from "graftml";
 
 /** A study of this kind; `fit` and `print` are those that `after` of a training gets. */
 export interface Study {

@@ -81,7 +81,8 @@ const defined = new WeakSet<object>();
  *   model: ({ settings }) => new models.SimpleCNN({ hidden: settings.hidden }),
  * });
  */
-export function defineTraining<S extends Settings = {}, D extends TrainingData = TrainingData>(training: Training<S, D>): Training<S, D> { // eslint-disable-line @typescript-eslint/no-empty-object-type -- no settings of its own
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- no settings of its own
+export function defineTraining<S extends Settings = {}, D extends TrainingData = TrainingData>(training: Training<S, D>): Training<S, D> {
   defined.add(training);
   return training;
 }

@@ -41,7 +41,9 @@ export const recipeSchema = strict({
   seed: number({ min: 0, max: Number.MAX_SAFE_INTEGER, whole: true }).default(0),
   data: dataSchema,
   /** Random changes of the training pictures, one after the other. */
-  augment: z.array(strict(Object.fromEntries(Object.entries(augmentations).map(([name, schema]) => [name, schema.optional()])) as { [K in keyof typeof augmentations]: z.ZodOptional<(typeof augmentations)[K]> })).default([]),
+  augment: z
+    .array(strict(Object.fromEntries(Object.entries(augmentations).map(([name, schema]) => [name, schema.optional()])) as { [K in keyof typeof augmentations]: z.ZodOptional<(typeof augmentations)[K]> }))
+    .default([]),
   /** `architecture` with its options, or `layers`, a list. */
   model: z.looseObject({ architecture: word().optional(), layers: z.array(z.unknown()).min(1, { error: "is empty." }).optional() }, { error: "must have keys: architecture and its options, or layers." }),
   loss: oneOf(losses).optional(),

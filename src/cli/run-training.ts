@@ -31,7 +31,10 @@ export interface RunOptions {
   readonly recipe?: string;
 }
 
-const lengthOf = (samples: Samples | undefined): number => (samples === undefined ? 0 : Symbol.asyncIterator in samples ? ((samples as { dataset?: { length: number } }).dataset?.length ?? samples.length) : samples.length);
+function lengthOf(samples: Samples | undefined): number {
+  if (samples === undefined) return 0;
+  return Symbol.asyncIterator in samples ? ((samples as { dataset?: { length: number } }).dataset?.length ?? samples.length) : samples.length;
+}
 
 /** Trains, tests, saves, and runs what comes after. Throws `Interrupted` when the user ended it; a checkpoint is then saved. */
 export async function runTraining(training: Training, options: RunOptions): Promise<void> {
@@ -68,7 +71,14 @@ export async function runTraining(training: Training, options: RunOptions): Prom
     showTest(result.test);
   }
   const keep = (folder: string, trained: Module, training?: Json) => save(folder, trained, { ...modelConfig(data, trained), ...(training === undefined ? {} : { training }) });
-  await keep(out, model, { run: options.name, seed: settings.seed, epochs: result.history.at(-1)?.epoch ?? 0, steps: result.steps, ...(data.source === undefined ? {} : { data: data.source as Json }), results: resultsOf(result, result.test) });
+  await keep(out, model, {
+    run: options.name,
+    seed: settings.seed,
+    epochs: result.history.at(-1)?.epoch ?? 0,
+    steps: result.steps,
+    ...(data.source === undefined ? {} : { data: data.source as Json }),
+    results: resultsOf(result, result.test),
+  });
   print(`\nsaved to ${out}: model.safetensors, config.json, run.json, metrics.ndjson (${result.steps} steps, ${showTime(result.seconds)})`);
   if (training.after === undefined) return;
   const context: TrainingContext = {

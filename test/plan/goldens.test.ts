@@ -71,7 +71,8 @@ describe("plans", () => {
       const assignments = [...pendingAssigns()].map((x) => x.node);
       clearPending();
       const nodes = collectNodes([...outputs, ...assignments]);
-      const plan = compileGraph(nodes, { outputs, assignments }, { fuse: true, planMemory: true, careful: false, supports: (op, inputs, attrs, outs) => op.kernel?.(inputs, attrs, outs) !== undefined });
+      const goal = { outputs, assignments };
+      const plan = compileGraph(nodes, goal, { fuse: true, planMemory: true, careful: false, supports: (op, inputs, attrs, outs) => op.kernel?.(inputs, attrs, outs) !== undefined });
       await expect(`${printPlan(plan)}\n`).toMatchFileSnapshot(`goldens/${name.replaceAll(" ", "-")}.txt`);
     });
   }
