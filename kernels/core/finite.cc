@@ -26,6 +26,7 @@ bool allFinite(const View& view, Bits exponent) {
     if (!rowIsFinite(row, columns, step, exponent)) return false;
     int d = last - 1;
     for (; d >= 0; d--) {
+      if (view.shape[d] == 1) continue;   // its stride may be anything
       row += view.stride[d];
       if (++index[d] < view.shape[d]) break;
       row -= view.stride[d] * view.shape[d];
