@@ -102,11 +102,13 @@ class ProgramRunner {
     if (b_.prefetches) prefetchNext(rows, cols);
     for (int k = 0; k < b_.codeCount; k++) {
       const Binding::Code& code = b_.code[k];
-      if (code.fn) code.fn(code.a < 0 ? nullptr : where_[code.a], code.b < 0 ? nullptr : where_[code.b], code.c < 0 ? nullptr : where_[code.c], where_[code.dst], n, code.immediate);
+      if (code.fn) code.fn(operand(code.a), operand(code.b), operand(code.c), where_[code.dst], n, code.immediate);
       else if (code.a == 0 && b_.isEpilogue) loadProduct(rows, cols, product, productStride);
       else load(code.a, rows, col, cols);
     }
   }
+
+  const void* operand(int value) const { return value < 0 ? nullptr : where_[value]; }
 
   // What this tile computes on comes from L1; meanwhile the memory of the next tile is on its way.
   void prefetchNext(int64_t rows, int64_t cols) const {

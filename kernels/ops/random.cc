@@ -101,7 +101,8 @@ template <class T> static void interleave(T* out, int64_t n, const T (&rows)[4][
   int64_t i = 0;
   if (sizeof(T) == 4) {
     i = whole / 8 * 8;
-    const float* const words[4] = {reinterpret_cast<const float*>(rows[0]), reinterpret_cast<const float*>(rows[1]), reinterpret_cast<const float*>(rows[2]), reinterpret_cast<const float*>(rows[3])};
+    const float* words[4];
+    for (int k = 0; k < 4; k++) words[k] = reinterpret_cast<const float*>(rows[k]);
     interleave4(words, i, reinterpret_cast<float*>(out));
   }
   for (; i < whole; i++)

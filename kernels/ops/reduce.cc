@@ -207,7 +207,8 @@ struct Job {
 static int runReduce(const Step& step, const Context& context) {
   if (step.outCount != 1 || step.attrCount < 2 || !step.program) return !bind::say(context, "reduce: expected one output, a kind, a mask and a program");
   const double kind = step.attrs[0], mask = step.attrs[1];
-  if (!(kind == 0 || kind == 1 || kind == 2 || kind == 3) || !(mask >= 0 && mask < 1 << kMaxRank)) return !bind::say(context, "reduce: the kind or the mask is out of range");
+  if (!(kind == 0 || kind == 1 || kind == 2 || kind == 3) || !(mask >= 0 && mask < 1 << kMaxRank))
+    return !bind::say(context, "reduce: the kind or the mask is out of range");
   Binding b;
   if (!bindReduce(b, step.program, step.in, step.inCount, step.out[0], uint32_t(mask), context)) return 1;
   const Space& s = b.space;

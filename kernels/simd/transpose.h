@@ -33,7 +33,7 @@ static inline void transposeBlock(const float* from, int64_t fromStep, float* to
 }
 
 // out[4 i + k] = rows[k][i] for n (a multiple of 8) values of i.
-static inline void interleave4(const float* const (&rows)[4], int64_t n, float* out) {
+static inline void interleave4(const float* const* rows, int64_t n, float* out) {
   for (int64_t i = 0; i < n; i += 8, out += 32) {
     __m256 v[4];
     for (int k = 0; k < 4; k++) v[k] = _mm256_loadu_ps(rows[k] + i);
@@ -67,7 +67,7 @@ static inline void transposeBlock(const float* from, int64_t fromStep, float* to
 #endif
 }
 
-static inline void interleave4(const float* const (&rows)[4], int64_t n, float* out) {
+static inline void interleave4(const float* const* rows, int64_t n, float* out) {
   for (int64_t i = 0; i < n; i += 4) {
     float block[16];
     for (int k = 0; k < 4; k++) memcpy(block + 4 * k, rows[k] + i, 16);
