@@ -32,6 +32,9 @@ export const losses = ["crossEntropy", "mse", "l1", "huber", "binaryCrossEntropy
 /** `name` is checked here, the other keys by what they are for. */
 const named = <const T extends readonly [string, ...string[]]>(names: T) => z.looseObject({ name: oneOf(names) }, { error: 'must have keys, at least "name".' });
 
+type Optional<T extends Record<string, z.ZodType>> = { [K in keyof T]: z.ZodOptional<T[K]> };
+const optionalAugmentations = Object.fromEntries(Object.entries(augmentations).map(([name, schema]) => [name, schema.optional()])) as Optional<typeof augmentations>;
+
 /** A training as a file: what `graft train FILE.yaml` reads. */
 export const recipeSchema = strict({
   /** Name of the run and of its folder, runs/NAME. Default: the file's name. */
@@ -41,9 +44,7 @@ export const recipeSchema = strict({
   seed: number({ min: 0, max: Number.MAX_SAFE_INTEGER, whole: true }).default(0),
   data: dataSchema,
   /** Random changes of the training pictures, one after the other. */
-  augment: z
-    .array(strict(Object.fromEntries(Object.entries(augmentations).map(([name, schema]) => [name, schema.optional()])) as { [K in keyof typeof augmentations]: z.ZodOptional<(typeof augmentations)[K]> }))
-    .default([]),
+  augment: z.array(strict(optionalAugmentations)).default([]),
   /** `architecture` with its options, or `layers`, a list. */
   model: z.looseObject({ architecture: word().optional(), layers: z.array(z.unknown()).min(1, { error: "is empty." }).optional() }, { error: "must have keys: architecture and its options, or layers." }),
   loss: oneOf(losses).optional(),
