@@ -345,5 +345,5 @@ export const bert: Family = {
     [/LayerNorm\.gamma$/, "LayerNorm.weight"],
     [/LayerNorm\.beta$/, "LayerNorm.bias"],
   ],
-  ignored: [/position_ids$/],
+  ignored: [/position_ids$/, /(^|\.)pooler\./, /^cls\.seq_relationship\./],
 };

@@ -127,5 +127,5 @@ export class RobertaForTokenClassification extends TextEncoder<RobertaConfig> {
 export const roberta: Family = {
   models: { RobertaForMaskedLM, RobertaForSequenceClassification, RobertaForTokenClassification },
   trunk: "roberta",
-  ignored: [/position_ids$/],
+  ignored: [/position_ids$/, /(^|\.)pooler\./],
 };

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { checkChoice, GraftError } from "../../base/index.js";
 import type { DType } from "../../graph/index.js";
 import { readJson, readWeights, writeFileAtomic, writeWeights, type JsonObject } from "../../io/index.js";
+import { configText } from "./config-json.js";
 import { dtypeName, makeText, storedDType, type HeadOptions } from "./hugging-face.js";
 import type { TextModel } from "./types.js";
 import { loadWeights, untiedState } from "./weights.js";
@@ -48,11 +49,10 @@ export async function saveText(dir: string, model: TextModel, more: JsonObject, 
   const dtypes = new Set([...state.values()].map(({ dtype }) => dtype));
   const { torch_dtype: _old, num_labels: _count, ...own } = model.config;
   const config: JsonObject = { ...own, ...more, model_type: model.config.model_type, architectures: [model.constructor.name], dtype: dtypes.size === 1 ? dtypeName([...dtypes][0]) : "float32" };
-  const text = JSON.stringify(config, null, 2);
-  if (text.includes(`"architecture":`)) throw new GraftError("config", `models.save: the config of a text model names its class in "architectures". Leave "architecture" out.`);
+  if ("architecture" in config) throw new GraftError("config", `models.save: the config of a text model names its class in "architectures". Leave "architecture" out.`);
   await writeWeights(dir, state, { metadata: { format: "pt", ...metadata } });
   const known = generationConfigs.get(model);
-  if (known !== undefined) await writeFileAtomic(join(dir, generation), `${JSON.stringify(known, null, 2)}\n`);
-  await writeFileAtomic(join(dir, "config.json"), `${text}\n`);
+  if (known !== undefined) await writeFileAtomic(join(dir, generation), configText(known));
+  await writeFileAtomic(join(dir, "config.json"), configText(config));
   return config;
 }

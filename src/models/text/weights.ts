@@ -31,7 +31,7 @@ export function loadWeights(model: Module, weights: ReadonlyMap<string, HostTens
   for (const [name, value] of weights) {
     const known = nameOf(name);
     if (wanted.has(known)) given.set(known, value);
-    else if (!ignored.some((pattern) => pattern.test(name)) && !(otherHead && !inTrunk(known) && !bare)) unexpected.push(name);
+    else if (!ignored.some((pattern) => pattern.test(name)) && !(otherHead && isHead(known, trunk) && !bare)) unexpected.push(name);
   }
 
   const loaded = new Set<Tensor>([...wanted].filter(([name]) => given.has(name)).map(([, tensor]) => tensor)); // tied weights have two names
