@@ -39,7 +39,7 @@ export async function preparePicture(file: string, { size, channels, background,
   const swap = invert ?? (background !== undefined && (border > 0.5 ? "light" : "dark") !== background);
   if (swap) {
     image = { ...image, data: image.data.map((value) => 1 - value) };
-    remarks.push(invert ? "inverted" : `inverted (its border is ${border > 0.5 ? "light" : "dark"}, the model knows a ${background} one)`);
+    remarks.push(invert ? "inverted" : `inverted: its border is ${border > 0.5 ? "light" : "dark"}`);
   }
   const [height, width] = size;
   const exact = image.height === height && image.width === width;
@@ -49,7 +49,7 @@ export async function preparePicture(file: string, { size, channels, background,
     const box = drawn(image, background === "dark");
     if (box !== undefined) {
       image = frame(image, box, trim, background === "light" ? 1 : 0);
-      remarks.push(`cut to the drawn part, ${box.width}x${box.height} at (${box.left}, ${box.top})`);
+      remarks.push(`cut to ${box.width}x${box.height}`);
     }
   }
   image = shrink(image, height, width);
