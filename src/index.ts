@@ -16,4 +16,5 @@ export * as io from "./io/index.js";
 export * as data from "./data/index.js";
 export * as models from "./models/index.js";
 export * as train from "./train/index.js";
+export * as tune from "./tune/index.js";
 export { defineTraining } from "./cli/index.js";

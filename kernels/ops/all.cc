@@ -21,6 +21,7 @@
 #include "linalg.cc"
 #include "pad.cc"
 #include "peak.cc"
+#include "quant.cc"
 #include "scan.cc"
 #include "sort.cc"
 
@@ -44,6 +45,7 @@ static constexpr KernelEntry kKernels[] = {
     {"batchNorm", runBatchNorm},
     {"batchNormBackward", runBatchNormBackward},
     {"matmul", runMatmul, 2},
+    {"quantLinear", runQuantLinear, 5},
     {"conv", runConv, 2},
     {"convData", runConvData, 2},
     {"convWeight", runConvWeight},

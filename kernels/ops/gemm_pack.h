@@ -1,7 +1,7 @@
 // Packing: an operand of any strides is copied into panels that the micro-kernel reads in order. Transposes, broadcasts and the widening of bf16 and
 // f16 are absorbed here.
 #pragma once
-#include "gemm_kernel.h"
+#include "gemm_quant.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -37,6 +37,7 @@ struct Operand {
   const void* data;
   DType dtype;
   int64_t row, step;
+  const Quantised* quant = nullptr;    // how to read it where it is in blocks of few bits (dtype U8)
 };
 
 // Vectors of 16 bytes, which every target has, and of 32, which compilers split where they must.
@@ -161,7 +162,26 @@ template <class S> static void packPanel16(float* dst, int width, const S* src, 
   }
 }
 
+// The same from blocks of few bits.
+template <class T> static void packPanelQuantised(T* dst, int width, const Operand& x, int64_t row0, int64_t k0, int rows, int64_t K) {
+  constexpr int64_t chunk = 64;
+  if (x.row == 1) {
+    for (int64_t k = 0; k < K; k++, dst += width) {
+      unpack(dst, *x.quant, (k0 + k) * x.step + row0, rows);
+      for (int r = rows; r < width; r++) dst[r] = 0;
+    }
+    return;
+  }
+  T wide[(kRows > kCols<T> ? kRows : kCols<T>) * chunk];
+  for (int64_t k = 0; k < K; k += chunk) {
+    const int64_t n = K - k < chunk ? K - k : chunk;
+    for (int r = 0; r < rows; r++) unpack(wide + r * chunk, *x.quant, (row0 + r) * x.row + k0 + k, n);
+    packPanel<T>(dst + k * width, width, wide, chunk, 1, rows, n);
+  }
+}
+
 template <class T> static void packRows(T* dst, int width, const Operand& x, int64_t row0, int64_t k0, int rows, int64_t K) {
+  if (x.quant) return packPanelQuantised(dst, width, x, row0, k0, rows, K);
   const int64_t at = row0 * x.row + k0 * x.step;
   if constexpr (sizeof(T) == 4) {
     if (x.dtype == DType::BF16) return packPanel16(dst, width, static_cast<const Bf16*>(x.data) + at, x.row, x.step, rows, K);
@@ -175,7 +195,7 @@ template <class T> static void packRows(T* dst, int width, const Operand& x, int
 template <int Full, int Unit, class T>
 static bool packAcross(T* dst, int64_t stride, int64_t at, const Operand& x, int64_t row0, int64_t rows, const Cut& panels, int64_t k0, int64_t K) {
   constexpr int64_t few = 8;                           // more rows of a power-of-two stride would not fit in one set of the first-level cache
-  if (x.row != 1 || x.dtype == DType::BF16 || x.dtype == DType::F16) return false;
+  if (x.row != 1 || x.quant || x.dtype == DType::BF16 || x.dtype == DType::F16) return false;
   const T* src = static_cast<const T*>(x.data) + row0 + k0 * x.step;
   for (int64_t k = 0; k < K; k += few) {
     const int64_t n = K - k < few ? K - k : few;

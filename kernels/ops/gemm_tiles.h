@@ -29,7 +29,7 @@ template <class T> struct Tiling {
   bool shareA, shareB;                         // packed once for all tasks; otherwise each task packs what it is about to use
 
   explicit Tiling(const Product& p) : rows(p.M, kRows, 16), cols(p.N, kLanes<T>, 32) {
-    const bool wideA = p.a.dtype != DType::BF16 && p.a.dtype != DType::F16, wideB = p.b.dtype != DType::BF16 && p.b.dtype != DType::F16;
+    const bool wideA = p.a.dtype != DType::BF16 && p.a.dtype != DType::F16, wideB = !p.b.quant && p.b.dtype != DType::BF16 && p.b.dtype != DType::F16;
     // Packing pays once a packed value is used often enough: values of A once per panel of B, values of B once per panel of A; and where memory is the
     // limit, since a panel of a large unpacked B is read in many short runs.
     const int64_t bBytes = (p.b.step < 0 ? -p.b.step : p.b.step) * p.K * int64_t(sizeof(T));
@@ -41,7 +41,7 @@ template <class T> struct Tiling {
     taskWork = each < 1 ? 1 : each > 1e15 ? int64_t(1e15) : int64_t(each);
     const bool mayShare = p.batch == 1 && work >= double(kChooseWork);
     shareA = mayShare && !directA && sharing(p.M * p.K) < packing(p.M * p.K, cols.count()) && p.M * p.K * int64_t(sizeof(T)) <= 2 * kShareBytes;
-    shareB = mayShare && !directB && sharing(p.N * p.K) < packing(p.N * p.K, rows.count()) && p.K * cols.longest() * int64_t(sizeof(T)) <= 4 * kShareBytes;
+    shareB = mayShare && !directB && sharing(p.N * p.K, unpacking(p)) < packing(p.N * p.K, rows.count(), unpacking(p)) && p.K * cols.longest() * int64_t(sizeof(T)) <= 4 * kShareBytes;
   }
 
  private:
@@ -51,21 +51,22 @@ template <class T> struct Tiling {
   static constexpr double kCallCycles = 40, kTaskCycles = 3000, kBarrierCycles = 10000;   // around the inner loop of one block; per task; for sharing
 
   // An operand that `uses` tiles read, packed by each of them or once for all.
-  static double packing(int64_t values, int64_t uses) { return kPackLocal * double(values) * double(uses); }
-  static double sharing(int64_t values) { return kPackShared * double(values) + kBarrierCycles; }
+  static double packing(int64_t values, int64_t uses, double unpack = 0) { return (kPackLocal + unpack) * double(values) * double(uses); }
+  static double sharing(int64_t values, double unpack = 0) { return (kPackShared + unpack) * double(values) + kBarrierCycles; }
+  static double unpacking(const Product& p) { return p.b.quant ? kUnpackCycles : 0; }
 
   // The tiling with the least estimated time on a few cores: all cycles / 4 + half a task, which is what cores wait for the last one on average.
   void choose(const Product& p) {
     const double M = double(p.M), N = double(p.N), K = double(p.K), batch = double(p.batch);
     const int64_t rowUnits = (p.M + kRows - 1) / kRows, colVecs = (p.N + kLanes<T> - 1) / kLanes<T>;
     const double kernel = batch * M * double(colVecs) * K / 2, calls = batch * double(rowUnits) * double((colVecs + kVecs - 1) / kVecs) * kCallCycles;
-    const double sharedA = sharing(p.M * p.K), sharedB = sharing(p.N * p.K);
+    const double sharedA = sharing(p.M * p.K), sharedB = sharing(p.N * p.K, unpacking(p));
     double best = 0;
     int64_t bestUnits = 0, bestVecs = 0;
     for (int u = 2; u <= 5; u++) {
       for (int v = 3; v <= 5 && u + v <= 9; v++) {
         const int64_t tileRows = (rowUnits + (int64_t(1) << u) - 1) >> u, tileCols = (colVecs + (int64_t(1) << v) - 1) >> v;
-        const double localA = packing(p.M * p.K, tileCols), localB = packing(p.N * p.K, tileRows);
+        const double localA = packing(p.M * p.K, tileCols), localB = packing(p.N * p.K, tileRows, unpacking(p));
         const double packsA = directA ? 0 : p.batch == 1 ? lesser(localA, sharedA) : localA, packsB = directB ? 0 : p.batch == 1 ? lesser(localB, sharedB) : localB;
         const double operands = batch * (packsA + packsB + K * (M * double(tileCols) + N * double(tileRows)) * kRead);
         for (int q = 0; q <= 4; q++) {

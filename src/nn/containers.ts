@@ -120,6 +120,10 @@ export class ModuleDict<T extends Module = Layer> extends Module {
   keys(): string[] {
     return [...this.entries.keys()];
   }
+  /** Removes a module; says whether it was there. */
+  delete(name: string): boolean {
+    return this.entries.delete(name);
+  }
 
   forward(): never {
     throw new GraftError("argument", "ModuleDict: a dict has no forward of its own. Call the forward of its items.");

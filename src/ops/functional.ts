@@ -33,6 +33,7 @@ export { cumprod, cumsum } from "./scan.js";
 export { argsort, sort, topk } from "./sort.js";
 
 export { linear, matmul } from "./matmul.js";
+export { dequantize, quantLinear } from "./quant.js";
 export { addmm, baddbmm, bilinear, bmm, dot, mm, mv, outer, t } from "./products.js";
 export { einsum } from "./einsum.js";
 export { cholesky, det, inverse, logdet, slogdet, solve } from "./linalg.js";

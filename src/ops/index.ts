@@ -33,6 +33,7 @@ export * from "./operand.js";
 export * from "./padding.js";
 export * from "./pool.js";
 export * from "./products.js";
+export * from "./quant.js";
 export * from "./random.js";
 export * from "./reduce.js";
 export * from "./scalar.js";

@@ -1,0 +1,160 @@
+// A product of two operands that are packed into panels: the one way in which large products are computed.
+#pragma once
+#include "gemm_output.h"
+#include "gemm_tiles.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace gemm {
+
+static inline int64_t roundUp64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
+
+// One matmul step. Tasks are (batch, column tile, row tile, piece of the inner sum). An operand that several tasks of one matrix read is packed once for
+// all of them, otherwise each task packs the block that it is about to use.
+template <class T> class Gemm {
+ public:
+  Gemm(const Product& product, const Output& out, const Context& context) : p_(product), out_(out), context_(context), g_(product) {}
+
+  int run() {
+    const int64_t matrix = p_.M * p_.N, all = p_.batch * g_.rows.count() * g_.cols.count() * g_.pieces;
+    const bool inlined = g_.taskWork * all <= kInlineWork;
+    const int64_t aBytes = roundUp64(p_.M * p_.K * int64_t(sizeof(T))), columnBytes = p_.K * g_.cols.longest() * int64_t(sizeof(T));
+    const bool fits = !g_.shareB || columnBytes * g_.cols.count() <= 2 * kShareBytes;
+    const int64_t perPass = fits ? g_.cols.count() : columnBytes < kShareBytes ? kShareBytes / columnBytes : 1;
+
+    // Memory: worker 0 holds what is shared, then its own; every other worker its own.
+    const int64_t K = p_.K < kStepBlock ? p_.K : kStepBlock, rows = g_.rows.longest(), cols = wholeVectors<T>(g_.cols.longest());
+    aLocal_ = g_.directA || g_.shareA ? 0 : roundUp64(rows * K * int64_t(sizeof(T)));
+    bLocal_ = g_.directB || g_.shareB ? 0 : roundUp64(cols * K * int64_t(sizeof(T)));
+    tailLocal_ = g_.directB ? roundUp64(kCols<T> * K * int64_t(sizeof(T))) : 0;
+    tileLocal_ = out_.isDirect && g_.pieces == 1 ? 0 : roundUp64(rows * cols * int64_t(sizeof(T)));
+    const int64_t aShared = g_.shareA ? aBytes : 0, bShared = g_.shareB ? roundUp64(columnBytes * perPass + cols * p_.K * int64_t(sizeof(T))) : 0;
+    const int64_t partial = g_.pieces > 1 ? roundUp64(g_.pieces * p_.batch * matrix * int64_t(sizeof(T))) : 0;
+    local_ = aLocal_ + bLocal_ + tailLocal_ + tileLocal_ + roundUp64(out_.memoryBytes);
+    sharedA_ = reserve(aShared + bShared + partial + local_);
+    if (!sharedA_) return memoryShort(context_);
+    sharedB_ = sharedA_ + aShared;
+    partial_ = reinterpret_cast<T*>(sharedB_ + bShared);
+    own0_ = sharedB_ + bShared + partial;
+
+    const int64_t grain = inlined ? all : g_.taskWork >= kInlineWork ? 1 : kInlineWork / g_.taskWork;
+    for (int64_t j0 = 0; j0 < g_.cols.count(); j0 += perPass) {
+      const int64_t nj = g_.cols.count() - j0 < perPass ? g_.cols.count() - j0 : perPass, ni = g_.rows.count();
+      pack(j0, nj, j0 == 0);
+      parallelFor(context_, p_.batch * nj * ni * g_.pieces, grain, [&](int64_t begin, int64_t end, int worker) {
+        withWorker(worker, [&](const Worker& w) {
+          for (int64_t t = begin; t < end; t++) {
+            const int64_t piece = t % g_.pieces, i = t / g_.pieces % ni, j = t / g_.pieces / ni % nj, z = t / g_.pieces / ni / nj;
+            task(w, z, i, j0 + j, piece, j0);
+          }
+        });
+      });
+    }
+    if (g_.pieces > 1) sumPieces();
+    return failed_ ? memoryShort(context_) : 0;
+  }
+
+ private:
+  struct Worker {
+    T *a, *b, *tail, *tile;
+    ProgramRunner* runner;
+  };
+
+  template <class F> void withWorker(int worker, const F& f) {
+    char* memory = worker == 0 ? own0_ : static_cast<char*>(context_.scratch(context_.pool, worker, size_t(local_)));
+    if (!memory) return __atomic_store_n(&failed_, true, __ATOMIC_RELAXED);
+    char *const b = memory + aLocal_, *const tail = b + bLocal_, *const tile = tail + tailLocal_;
+    out_.withRunner(tile + tileLocal_, [&](ProgramRunner* runner) {
+      f(Worker{reinterpret_cast<T*>(memory), reinterpret_cast<T*>(b), reinterpret_cast<T*>(tail), reinterpret_cast<T*>(tile), runner});
+    });
+  }
+
+  char* reserve(int64_t bytes) { return static_cast<char*>(context_.scratch(context_.pool, 0, size_t(bytes))); }
+
+  // The shared blocks: a tile's panels lie together, each holding all steps.
+  T* tileOfA(int64_t i) const { return reinterpret_cast<T*>(sharedA_) + g_.rows.begin(i) * p_.K; }
+  T* tileOfB(int64_t j, int64_t j0) const { return reinterpret_cast<T*>(sharedB_) + (g_.cols.begin(j) - g_.cols.begin(j0)) * p_.K; }
+
+  void pack(int64_t j0, int64_t nj, bool first) {
+    const int64_t chunks = (p_.K + kStepBlock - 1) / kStepBlock, na = g_.shareA && first ? g_.rows.count() * chunks : 0, nb = g_.shareB ? nj * chunks : 0;
+    if (na + nb == 0) return;
+    const int64_t each = (na ? g_.rows.longest() : g_.cols.longest()) * (p_.K < kStepBlock ? p_.K : kStepBlock);
+    parallelFor(context_, na + nb, each >= 8192 ? 1 : 8192 / each, [&](int64_t begin, int64_t end, int) {
+      for (int64_t t = begin; t < end; t++) {
+        const bool isA = t < na;
+        const int64_t k = (isA ? t : t - na) % chunks * kStepBlock, n = p_.K - k < kStepBlock ? p_.K - k : kStepBlock;
+        const int64_t tile = (isA ? t : t - na) / chunks + (isA ? 0 : j0);
+        const Tiles& tiles = isA ? g_.rows : g_.cols;
+        const int64_t from = tiles.begin(tile), count = tiles.begin(tile + 1) - from;
+        if (isA) packA(tileOfA(tile), p_.K, k, p_.a, from, count, k, n);
+        else packB(tileOfB(tile, j0), p_.K, k, p_.b, from, count, k, n);
+      }
+    });
+  }
+
+  Operand batchOf(Operand x, int64_t offset) const {
+    x.data = static_cast<const char*>(x.data) + offset * elementBytes(x.dtype);
+    return x;
+  }
+
+  void task(const Worker& w, int64_t z, int64_t i, int64_t j, int64_t piece, int64_t j0) {
+    const int64_t row = g_.rows.begin(i), rows = g_.rows.begin(i + 1) - row, col = g_.cols.begin(j), cols = g_.cols.begin(j + 1) - col;
+    const Cut whole(p_.K, p_.K / g_.pieces + 1);
+    const int64_t k0 = whole.begin(piece), k1 = whole.begin(piece + 1);
+    T* c = w.tile;
+    int64_t ldc = cols;
+    if (g_.pieces > 1) c = partial_ + (piece * p_.batch + z) * p_.M * p_.N + row * p_.N + col, ldc = p_.N;
+    else if (out_.isDirect) c = static_cast<T*>(out_.at(z, row, col)), ldc = p_.outRow;
+    const Operand a = batchOf(p_.a, p_.offset(z, p_.aBatch)), b = batchOf(p_.b, p_.offset(z, p_.bBatch));
+    const T* aData = static_cast<const T*>(a.data) + row * a.row;
+    const T* bData = static_cast<const T*>(b.data) + col * b.row;
+    const Cut blocks(k1 - k0, kStepBlock);
+    for (int64_t n = 0; n < blocks.pieces || n == 0; n++) {
+      const int64_t k = k1 > k0 ? k0 + blocks.begin(n) : 0, K = k1 > k0 ? k0 + blocks.begin(n + 1) - k : 0;
+      if (aLocal_) packA(w.a, K, 0, a, row, rows, k, K);
+      if (bLocal_) packB(w.b, K, 0, b, col, cols, k, K);
+      const Side<T> left = g_.directA ? Side<T>::direct(aData + k * a.step, a.row, a.step)
+                         : g_.shareA ? Side<T>::packed(tileOfA(i), p_.K, k) : Side<T>::packed(w.a, K, 0);
+      const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step)
+                          : g_.shareB ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
+      const bool epilogueNext = w.runner && g_.pieces == 1 && n + 1 >= blocks.pieces;
+      const Ahead ahead = epilogueNext ? Ahead{static_cast<const char*>(out_.at(z, row, col)), p_.outRow * out_.bytes, p_.outCol * out_.bytes}
+                                       : Ahead{reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T))};
+      multiply(c, ldc, rows, cols, left, right, K, n > 0, w.tail, ahead);
+    }
+    if (g_.pieces == 1 && !out_.isDirect) out_.write(w.runner, z, row, rows, col, cols, c, ldc);
+  }
+
+  // The partial products of the pieces, added in their order.
+  void sumPieces() {
+    const int64_t matrix = p_.M * p_.N, perRow = p_.N * g_.pieces;
+    const int64_t most = tileLocal_ / int64_t(sizeof(T)) / p_.N, grain = perRow >= 16384 ? 1 : 16384 / perRow;
+    const int64_t height = most < 1 ? 1 : most < grain ? most : grain, width = most < 1 ? tileLocal_ / int64_t(sizeof(T)) : p_.N;
+    parallelFor(context_, p_.batch * p_.M, height, [&](int64_t begin, int64_t end, int worker) {
+      withWorker(worker, [&](const Worker& w) {
+        for (int64_t r = begin; r < end;) {
+          const int64_t z = r / p_.M, row = r % p_.M, left = p_.M - row, rows = end - r < left ? end - r : left;
+          for (int64_t col = 0; col < p_.N; col += width) {
+            const int64_t cols = p_.N - col < width ? p_.N - col : width;   // several rows only where cols is all of N
+            addUp(w.tile, partial_ + z * matrix + row * p_.N + col, p_.batch * matrix, g_.pieces, rows * cols);
+            out_.write(w.runner, z, row, rows, col, cols, w.tile, cols);
+          }
+          r += rows;
+        }
+      });
+    });
+  }
+
+  const Product& p_;
+  const Output& out_;
+  const Context& context_;
+  const Tiling<T> g_;
+  bool failed_ = false;
+  int64_t aLocal_, bLocal_, tailLocal_, tileLocal_, local_;
+  char *sharedA_, *sharedB_, *own0_;
+  T* partial_;
+};
+
+}  // namespace gemm
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft

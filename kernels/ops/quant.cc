@@ -1,0 +1,94 @@
+// quantLinear: x [..., K] times a matrix stored in blocks of few bits, followed by a fused program where the plan has one. The matrix is unpacked block by
+// block as the product packs it, so that it never exists as a whole.
+// in: x, codes (u8, flat), scale of each block (f32, or u8 with a second level), second level (f32: [0] or [middle, steps...]), values of the codes (f32);
+// then the epilogue's further inputs. attrs: rows, columns, bits, block size, 1 for x W and 0 for x W^T; then an optional program.
+#include "gemm.h"
+
+namespace graft {
+namespace GRAFT_ISA_NS {
+namespace gemm {
+
+static inline bool isFlat(const View& x, DType dtype, int64_t count) { return x.dtype == dtype && x.rank == 1 && x.shape[0] == count && (x.stride[0] == 1 || count <= 1); }
+
+static bool isContiguous(const View& x) {
+  int64_t size = 1;
+  for (int d = x.rank - 1; d >= 0; size *= x.shape[d], d--)
+    if (x.shape[d] != 1 && x.stride[d] != size) return false;
+  return x.buffer != -2;
+}
+
+// Fills in what the step says; returns what is wrong, or NULL.
+static const char* describeQuantised(const Step& step, Product& p, Quantised& q) {
+  if (step.inCount < 5 || step.outCount < 1 || step.attrCount < 5) return "needs five inputs, an output and five attributes";
+  if (!step.program && (step.inCount != 5 || step.outCount != 1)) return "further views need a program";
+  const View &x = step.in[0], &codes = step.in[1], &scales = step.in[2], &second = step.in[3], &out = step.out[0];
+  for (int i = 0; i < 4; i++) if (!(step.attrs[i] >= 0 && step.attrs[i] < 0x1p52)) return "sizes must be whole numbers";
+  const int64_t rows = int64_t(step.attrs[0]), columns = int64_t(step.attrs[1]), block = int64_t(step.attrs[3]);
+  const bool transposed = step.attrs[4] != 0;
+  q.bits = int(step.attrs[2]);
+  if (q.bits != 4 && q.bits != 8) return "codes have 4 or 8 bits";
+  if (block < 2 || (block & (block - 1)) != 0) return "the block size must be a power of two";
+  if (columns > 0 && rows > (int64_t(1) << 46) / columns) return "the matrix is too large";
+  q.shift = __builtin_ctzll(uint64_t(block));
+  const int64_t values = rows * columns, blocks = (values + block - 1) / block;
+  if (!isFlat(codes, DType::U8, q.bits == 8 ? values : (values + 1) / 2)) return "the number of codes does not fit the matrix";
+  const bool twoLevels = scales.dtype == DType::U8;
+  if (!isFlat(scales, twoLevels ? DType::U8 : DType::F32, blocks)) return "there must be one scale per block";
+  if (!isFlat(second, DType::F32, twoLevels ? 1 + (blocks + 255) / 256 : 1)) return "the second level does not fit the scales";
+  if (!isFlat(step.in[4], DType::F32, int64_t(1) << q.bits)) return "there must be one value per code";
+  if (x.rank < 1 || out.rank != x.rank || !isContiguous(x)) return "x must be contiguous, with as many dims as the output";
+  p.K = transposed ? rows : columns, p.N = transposed ? columns : rows, p.M = 1;
+  if (x.shape[x.rank - 1] != p.K || out.shape[out.rank - 1] != p.N) return "the sizes of x, the matrix and the output do not fit";
+  for (int d = 0; d < x.rank - 1; d++) {
+    if (x.shape[d] != out.shape[d]) return "the sizes of x and the output do not fit";
+    p.M *= x.shape[d];
+  }
+  if (!step.program && (!isContiguous(out) || out.dtype != x.dtype)) return "the output must be contiguous, of x's dtype";
+  q.codes = static_cast<const uint8_t*>(codes.data);
+  q.scales = twoLevels ? nullptr : static_cast<const float*>(scales.data);
+  q.scaleCodes = twoLevels ? static_cast<const uint8_t*>(scales.data) : nullptr;
+  q.second = static_cast<const float*>(second.data);
+  p.batch = 1, p.batchRank = 0;
+  p.a = {x.data, x.dtype, p.K, 1, nullptr};
+  p.b = {codes.data, DType::U8, transposed ? 1 : columns, transposed ? columns : 1, &q};
+  p.out = static_cast<char*>(out.data), p.outRow = out.rank > 1 ? out.stride[out.rank - 2] : p.N, p.outCol = out.stride[out.rank - 1];
+  if (isContiguous(out)) p.outRow = p.N, p.outCol = 1;
+  return nullptr;
+}
+
+template <class T> static int multiplyQuantised(const Product& p, Quantised& q, const Step& step, const Context& context) {
+  const float* book = static_cast<const float*>(step.in[4].data);
+  T table[512];
+  for (int i = 0; i < 256; i++) {
+    if (q.bits == 8) table[i] = T(book[i]);
+    else table[2 * i] = T(book[i >> 4]), table[2 * i + 1] = T(book[i & 15]);
+  }
+  q.table = table;
+  Output out(p, sizeof(T) == 4 ? DType::F32 : DType::F64, step.out[0], step.program != nullptr);
+  Binding binding;
+  if (step.program) {
+    const RegisterClass product = sizeof(T) == 4 ? RegisterClass::F32 : RegisterClass::F64;
+    if (!bindEpilogue(binding, step.program, product, step.in + 5, step.inCount - 5, step.out, step.outCount, context)) return 1;
+    out.bind(binding);
+  }
+  return Gemm<T>(p, out, context).run();
+}
+
+}  // namespace gemm
+
+static int runQuantLinear(const Step& step, const Context& context) {
+  gemm::Product p;
+  gemm::Quantised q;
+  const char* wrong = gemm::describeQuantised(step, p, q);
+  const DType dtype = wrong ? DType::F32 : step.in[0].dtype;
+  if (!wrong && dtype != DType::F32 && dtype != DType::F64) wrong = "x must be f32 or f64";
+  if (wrong) {
+    __builtin_snprintf(context.error, context.errorLength, "quantLinear: %s", wrong);
+    return 1;
+  }
+  if (p.M == 0 || p.N == 0) return 0;
+  return dtype == DType::F32 ? gemm::multiplyQuantised<float>(p, q, step, context) : gemm::multiplyQuantised<double>(p, q, step, context);
+}
+
+}  // namespace GRAFT_ISA_NS
+}  // namespace graft

@@ -1,0 +1,47 @@
+import { GraftError, nearest } from "../base/index.js";
+
+/** How weights are stored in few bits; see {@link quantize}. */
+export type QuantType = "nf4" | "int4" | "int8";
+
+/**
+ * NormalFloat of 4 bits (Dettmers et al., "QLoRA", 2023): quantiles of a normal distribution, scaled to [-1, 1], 8 above zero and 7 below it, and an exact zero. With
+ * p = 1 - (1/30 + 1/32) / 2: the quantiles of 8 steps from p to 1/2 for the positive side, of 7 steps for the negative side.
+ */
+const nf4 = [
+  -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725,
+  0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
+];
+
+/** Steps of equal size from -1 to 1 with an exact zero; the two lowest codes mean the same. */
+const steps = (bits: number): number[] => Array.from({ length: 2 ** bits }, (_, code) => Math.max(-1, (code - 2 ** (bits - 1)) / (2 ** (bits - 1) - 1)));
+
+/** What the codes of a type stand for, in f32 and in rising order, for a block whose largest value is 1. */
+export interface CodeBook {
+  readonly bits: 4 | 8;
+  readonly values: Float32Array;
+  /** The code of the value nearest to x. */
+  readonly nearest: (x: number) => number;
+}
+
+const book = (bits: 4 | 8, list: readonly number[]): CodeBook => {
+  const values = Float32Array.from(list);
+  const borders = Float64Array.from({ length: values.length - 1 }, (_, code) => (values[code] + values[code + 1]) / 2);
+  return {
+    bits,
+    values,
+    nearest: (x) => {
+      let low = 0;
+      for (let half = values.length >> 1; half > 0; half >>= 1) if (x > borders[low + half - 1]) low += half;
+      return low;
+    },
+  };
+};
+
+const books: Readonly<Record<QuantType, CodeBook>> = { nf4: book(4, nf4), int4: book(4, steps(4)), int8: book(8, steps(8)) };
+
+/** The code book of a type. Throws `argument` for an unknown one. */
+export function codeBook(type: string): CodeBook {
+  if (Object.hasOwn(books, type)) return books[type as QuantType];
+  const near = nearest(type, Object.keys(books));
+  throw new GraftError("argument", `quantize: type is ${JSON.stringify(type)}.${near === undefined ? "" : ` Did you mean "${near}"?`} Use "nf4", "int4" or "int8".`);
+}

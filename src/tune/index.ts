@@ -1,0 +1,12 @@
+export type { BaseLayer } from "./base-layer.js";
+export type { QuantType } from "./code-books.js";
+export { activeAdapter, adapterNames, addAdapter, deleteAdapter, lora, setAdapter, type LoraOptions } from "./lora.js";
+export { LoraLayer, type InitLora, type LayerAdapter } from "./lora-layer.js";
+export { merge, mergeAndUnload, unload, unmerge } from "./merge.js";
+export { loadPeft, savePeft, type LoadPeftOptions, type SavePeftOptions } from "./peft.js";
+export { qlora, quantizeModel, type QloraOptions, type QuantizeModelOptions } from "./qlora.js";
+export { QuantLinear } from "./quant-linear.js";
+export { quantBytes, quantize, type QuantizeOptions } from "./quantize.js";
+export { SavedModule } from "./saved-module.js";
+export { summarize, type TuneSummary } from "./summary.js";
+export type { TargetModules } from "./targets.js";
