@@ -11,6 +11,7 @@ export { Random, type RandomStream } from "./random.js";
 export { stack, type Field, type FieldTypes, type HostArray, type HostBatch, type Image, type Sample } from "./sample.js";
 export { randomSampler, sequentialSampler, weightedSampler, type Sampler } from "./sampler.js";
 export { randomSplit, stratifiedSplit, takePerClass, type SplitOptions } from "./split.js";
+export * as text from "./text/index.js";
 export * as tokenizers from "./tokenizers/index.js";
 export { TensorDataset, type TensorSource } from "./tensor-dataset.js";
 export * as transforms from "./transforms/index.js";

@@ -5,4 +5,5 @@ export { Tokenizer, type DecodeOptions, type EncodeOptions } from "./tokenizer.j
 export { trainBpe, trainByteLevelBpe, type BpeOptions, type BpeWords, type ByteLevelBpeOptions, type MergeTrainOptions } from "./train-bpe.js";
 export { trainCharacters, type CharacterOptions } from "./train-characters.js";
 export { type TokenizerTrainOptions } from "./train-options.js";
+export { trainUnigram, type UnigramOptions } from "./train-unigram.js";
 export { trainWordPiece, type WordPieceOptions } from "./train-word-piece.js";

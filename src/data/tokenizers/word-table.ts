@@ -1,3 +1,7 @@
+// The hash of Fowler, Noll and Vo over code units.
+const seed = 0x811c9dc5;
+const prime = 0x01000193;
+
 /** Words with their counts, kept as code units in one pool, so that counting makes no strings. */
 export class WordTable {
   private slots = new Int32Array(1 << 12).fill(-1);
@@ -10,8 +14,8 @@ export class WordTable {
 
   /** Counts the word that stands in `text` from `from` to `to`, and returns its number. */
   add(text: string, from: number, to: number, count = 1): number {
-    let hash = 0x811c9dc5;
-    for (let i = from; i < to; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+    let hash = seed;
+    for (let i = from; i < to; i++) hash = Math.imul(hash ^ text.charCodeAt(i), prime);
     hash ^= hash >>> 15;
     const mask = this.slots.length - 1;
     let slot = hash & mask;
@@ -26,6 +30,24 @@ export class WordTable {
     this.slots[slot] = word;
     if (this.size * 2 > this.slots.length) this.rehash();
     return word;
+  }
+
+  /** Visits the known words that begin at `from`, from the shortest on; `end` is where each ends. */
+  prefixes(text: string, from: number, to: number, visit: (end: number, word: number) => void): void {
+    const mask = this.slots.length - 1;
+    let running = seed;
+    for (let end = from + 1; end <= to; end++) {
+      running = Math.imul(running ^ text.charCodeAt(end - 1), prime);
+      const hash = running ^ (running >>> 15);
+      let slot = hash & mask;
+      for (let word = this.slots[slot]; word !== -1; word = this.slots[slot]) {
+        if (this.hashes[word] === hash && this.equals(word, text, from, end)) {
+          visit(end, word);
+          break;
+        }
+        slot = (slot + 1) & mask;
+      }
+    }
   }
 
   count(word: number): number {
