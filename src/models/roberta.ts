@@ -2,7 +2,7 @@ import type { Tensor } from "../graph/index.js";
 import { F } from "../ops/index.js";
 import type { JsonObject } from "../io/index.js";
 import * as nn from "../nn/index.js";
-import { BertModel, bertFields, readBertConfig, type BertConfig } from "./bert.js";
+import { BertModel, bertFields, readBertConfig, type BertConfig } from "./text/bert-trunk.js";
 import { classCount, TextEncoder, withLabels } from "./text/encoder.js";
 import type { Family } from "./text/family.js";
 import { nullable } from "./text/fields.js";

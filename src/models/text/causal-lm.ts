@@ -37,8 +37,10 @@ export abstract class CausalLM<C extends TextConfig = TextConfig> extends nn.Mod
     if (inputIds.ndim !== 2) throw new GraftError("shape", `${name}: inputIds have ${inputIds.ndim} dim(s). Pass token ids [B, T], also for one sequence: [1, T].`);
     const { labels, logitsToKeep, cache, reduction } = inputs;
     if (labels !== undefined && logitsToKeep !== undefined) throw new GraftError("argument", `${name}: labels need all logits. Leave logitsToKeep out.`);
+    const T = inputIds.shape[1];
+    if (cache !== undefined && cache.length + T > cache.capacity) cache.reserve(64 * Math.ceil((cache.length + T) / 64));
     const hidden = this.trunk(inputIds, inputs);
-    cache?.advance(inputIds.shape[1]);
+    cache?.advance(T);
     const logits = this.head(logitsToKeep === undefined ? hidden : keep(hidden, logitsToKeep));
     return labels === undefined ? { logits, hidden } : { logits, hidden, loss: nextTokenLoss(name, logits, labels, reduction) };
   }

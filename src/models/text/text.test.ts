@@ -95,13 +95,25 @@ describe("forward", () => {
   it("gradients with checkpointing are the same", async () => {
     const model = await models.create<LlamaForCausalLM>(llama);
     const gradients = async (on: boolean): Promise<number[][]> => {
-      model.model.gradientCheckpointing = on;
+      models.checkpointGradients(model, on);
       model.zeroGrad();
       model.forward(ids, { labels: ids }).loss!.backward();
       return Promise.all(model.parameters().map((p) => values(p.grad!)));
     };
+    expect(() => models.checkpointGradients(model.lm_head)).toThrow(/Linear has no stack of blocks/);
     const [plain, again] = [await gradients(false), await gradients(true)];
     plain.forEach((list, i) => list.forEach((value, k) => expect(again[i][k]).toBeCloseTo(value, 6)));
+  });
+
+  it("goes on from a cache, which grows", async () => {
+    const model = (await models.create<LlamaForCausalLM>(llama)).eval();
+    const long = tensor(Int32Array.from({ length: 2 * 70 }, (_, i) => (i * 7) % 11), { shape: [2, 70] });
+    const all = await values(model.forward(long).logits);
+    const cache = model.newCache({ batch: 2, capacity: 8 });
+    const parts: Tensor[] = [];
+    for (const [from, size] of [[0, 5], [5, 1], [6, 60], [66, 4]]) parts.push(model.forward(F.narrow(long, 1, from, size), { cache }).logits);
+    (await values(F.cat(parts, 1))).forEach((value, i) => expect(value).toBeCloseTo(all[i], 5));
+    expect([cache.length, cache.capacity]).toEqual([70, 128]);
   });
 
   it("learns, with dropout on", async () => {
