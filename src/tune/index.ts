@@ -1,7 +1,10 @@
 export type { BaseLayer } from "./base-layer.js";
 export type { QuantType } from "./code-books.js";
+export { full, head } from "./freezing.js";
+export { gradualUnfreezing, GradualUnfreezing, layersOf, layerwiseGroups, type GradualOptions, type LayerwiseGroup, type LayerwiseOptions, type ModelLayer } from "./layers.js";
 export { activeAdapter, adapterNames, addAdapter, deleteAdapter, lora, setAdapter, type LoraOptions } from "./lora.js";
 export { LoraLayer, type InitLora, type LayerAdapter } from "./lora-layer.js";
+export { memory, type MemoryReport } from "./memory.js";
 export { merge, mergeAndUnload, unload, unmerge } from "./merge.js";
 export { loadPeft, savePeft, type LoadPeftOptions, type SavePeftOptions } from "./peft.js";
 export { qlora, quantizeModel, type QloraOptions, type QuantizeModelOptions } from "./qlora.js";

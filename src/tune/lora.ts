@@ -90,7 +90,8 @@ function savedPaths(model: Module, names: readonly string[]): string[] {
 }
 
 /** All parts of a model that adapters changed. */
-export const tuned = (model: Module): (LoraLayer | SavedModule)[] => model.modules().filter((module): module is LoraLayer | SavedModule => module instanceof LoraLayer || module instanceof SavedModule);
+export const tuned = (model: Module): (LoraLayer | SavedModule)[] =>
+  model.modules().filter((module): module is LoraLayer | SavedModule => module instanceof LoraLayer || module instanceof SavedModule);
 
 /** Names of all adapters of a model. */
 export function adapterNames(model: Module): string[] {

@@ -1,5 +1,5 @@
 import { GraftError, didYouMean } from "../base/index.js";
-import * as nn from "../nn/index.js";
+import type * as nn from "../nn/index.js";
 import { isBaseLayer, type BaseLayer } from "./base-layer.js";
 import { LoraLayer } from "./lora-layer.js";
 import { SavedModule } from "./saved-module.js";
