@@ -33,7 +33,9 @@ export function serve(make: (workload: string) => Promise<Step>): void {
     answer({ times, rss: rss(), first });
   };
   let queue = Promise.resolve();
-  createInterface({ input: process.stdin }).on("line", (line) => {
+  const lines = createInterface({ input: process.stdin });
+  lines.on("close", () => process.exit(0)); // the benchmark has ended, or was killed
+  lines.on("line", (line) => {
     const { milliseconds } = JSON.parse(line) as { milliseconds: number };
     queue = queue.then(() => round(milliseconds)).catch((error: unknown) => answer({ times: [], rss: 0, error: (error as Error).message.split("\n")[0] }));
   });
