@@ -49,31 +49,15 @@ export function renderTemplate(name: string, template: Template, messages: reado
     if (typeof role !== "string") throw new GraftError("argument", `applyChatTemplate: message ${i} has no role. Each needs { role, content }.`);
   });
   const { addGenerationPrompt = false, tools, variables } = options;
-  const refuse = (problem: string): never => {
-    throw new Error(problem);
-  };
   try {
     return template.render({
       messages,
       add_generation_prompt: addGenerationPrompt,
       ...(tools === undefined ? {} : { tools }),
-      raise_exception: refuse,
-      strftime_now: (format: string) => strftime(format, new Date()),
       ...tokens,
       ...variables,
     });
   } catch (cause) {
     throw new GraftError("format", `${name}: the chat template refuses these messages: ${(cause as Error).message}. Correct the messages or give another template.`, { cause });
   }
-}
-
-/** A date by the few fields that chat templates ask for. */
-function strftime(format: string, date: Date): string {
-  const month = (style: "long" | "short"): string => date.toLocaleDateString("en-US", { month: style });
-  const two = (value: number): string => String(value).padStart(2, "0");
-  const fields: Readonly<Record<string, string>> = {
-    "%d": two(date.getDate()), "%m": two(date.getMonth() + 1), "%Y": String(date.getFullYear()), "%B": month("long"), "%b": month("short"),
-    "%H": two(date.getHours()), "%M": two(date.getMinutes()), "%S": two(date.getSeconds()),
-  };
-  return format.replace(/%[dmYBbHMS]/g, (field) => fields[field]);
 }

@@ -21,6 +21,7 @@ interface PreTokenizer {
 }
 interface Model {
   readonly vocab: readonly string[];
+  encode(words: readonly string[]): string[];
   bpe?: (word: string) => readonly string[];
   tokenize?: (word: string) => string[];
 }

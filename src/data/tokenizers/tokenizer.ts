@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { checkOptions, GraftError } from "../../base/index.js";
 import { writeAtomic } from "../write-atomic.js";
 import { chatTemplates, parseTemplate, renderTemplate, type ChatTemplateOptions, type Message } from "./chat.js";
+import { DirectEncoder } from "./direct-encoder.js";
 import { roles, type Role, type TokenizerConfig, type TokenizerJson } from "./file-types.js";
 import { buildLibrary, type LibraryTokenizer } from "./library.js";
 import { checkTokenizer, readRoles, readTokenizer, type TokenizerParts } from "./read-tokenizer.js";
@@ -35,6 +36,7 @@ export class Tokenizer {
   readonly vocabSize: number;
   /** The special tokens by role, as far as the tokenizer has them. */
   readonly specialTokens: Readonly<Partial<Record<Role, string>>>;
+  private readonly direct: DirectEncoder | undefined;
 
   private constructor(
     /** Where it came from, for messages. */
@@ -49,6 +51,7 @@ export class Tokenizer {
     this.vocabSize = library.model.vocab.length;
     const known = Object.entries(readRoles(config)).filter(([, token]) => library.token_to_id(token) !== undefined);
     this.specialTokens = Object.fromEntries(known);
+    this.direct = DirectEncoder.for(library, json);
   }
 
   /**
@@ -80,7 +83,11 @@ export class Tokenizer {
   encode(text: string, options: EncodeOptions = {}): number[] {
     checkOptions("encode", options, ["addSpecialTokens", "pair"]);
     if (typeof text !== "string") throw new GraftError("argument", `encode: the text is ${text === null ? "null" : typeof text}. Pass a string, or use encodeBatch for a list.`);
-    const { ids } = this.library.encode(text, { add_special_tokens: options.addSpecialTokens ?? true, text_pair: options.pair ?? null });
+    const { addSpecialTokens = true, pair } = options;
+    const bare = !addSpecialTokens || this.json.post_processor === null || this.json.post_processor.type === "ByteLevel"; // ByteLevel changes offsets only
+    const direct = bare && pair === undefined ? this.direct?.encode(text) : undefined;
+    if (direct !== undefined) return direct;
+    const { ids } = this.library.encode(text, { add_special_tokens: addSpecialTokens, text_pair: pair ?? null });
     const unknown = ids.findIndex((id) => id === undefined || id === null);
     if (unknown >= 0) throw new GraftError("argument", `encode: ${this.name} has no token for a part of the text and no token for unknown text. Train it on text with all characters, or give it an unkToken.`);
     return ids as number[];
