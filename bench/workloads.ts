@@ -1,4 +1,4 @@
-/** A training step that every peer runs: forward, backward, update. */
+/** What every peer runs: a training step (forward, backward, update), or a single product. */
 export interface Workload {
   readonly name: string;
   readonly what: string;
@@ -24,6 +24,7 @@ export const workloads: readonly Workload[] = [
   { name: "cnn16_b64", what: "SimpleCNN, 64 images of 1x16x16, Adam, cross entropy", flops: cnn(64, 16) },
   { name: "cnn28_b64", what: "SimpleCNN, 64 images of 1x28x28, Adam, cross entropy", flops: cnn(64, 28) },
   { name: "mlp_b128", what: "784-512-512-10 ReLU, batch 128, SGD with momentum, cross entropy", flops: dense(128, 784, 512, 512, 10) },
+  { name: "matmul_1024", what: "one product of two 1024x1024 matrices", flops: 2 * 1024 ** 3 },
   { name: "xor_b4", what: "2-8-1 tanh, batch 4, SGD, mean squared error", flops: dense(4, 2, 8, 1) },
 ];
 

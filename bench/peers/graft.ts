@@ -24,6 +24,17 @@ interface Setup {
   readonly loss: (output: Tensor, target: Tensor) => Tensor;
 }
 
+/** One product. */
+async function product(): Promise<Step> {
+  const [a, b] = [randn([1024, 1024]), randn([1024, 1024])];
+  await realize(a, b);
+  const multiply = process.argv[3] === "compile" ? compile((x, y) => F.matmul(x, y)) : (x: Tensor, y: Tensor) => F.matmul(x, y);
+  return async () => {
+    await realize(await multiply(a, b));
+    return 0;
+  };
+}
+
 function setup(workload: string): Setup {
   manualSeed(0);
   const entropy = (output: Tensor, target: Tensor): Tensor => F.crossEntropy(output, target);
@@ -49,6 +60,7 @@ function setup(workload: string): Setup {
 }
 
 serve(async (workload): Promise<Step> => {
+  if (workload === "matmul_1024") return product();
   const { model, optimizer, x, y, loss } = setup(workload);
   await realize(x, y);
   const forward = (input: Tensor, target: Tensor): Tensor => {
