@@ -1,5 +1,6 @@
 export { chatTemplates, type ChatTemplateOptions, type Message } from "./chat.js";
 export { type Texts } from "./count-words.js";
+export { DecodeStream } from "./decode-stream.js";
 export { type Role, type TokenizerConfig, type TokenizerJson } from "./file-types.js";
 export { Tokenizer, type DecodeOptions, type EncodeOptions } from "./tokenizer.js";
 export { trainBpe, trainByteLevelBpe, type BpeOptions, type BpeWords, type ByteLevelBpeOptions, type MergeTrainOptions } from "./train-bpe.js";

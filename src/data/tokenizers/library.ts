@@ -1,5 +1,6 @@
 import { GraftError } from "../../base/index.js";
 import { BpeEncoder } from "./bpe-encoder.js";
+import { joinBytes } from "./byte-fallback.js";
 import { toByteCharacters } from "./byte-level.js";
 import type { Component, Merge, TokenizerConfig, TokenizerJson } from "./file-types.js";
 import { gpt2Pattern, metaspace, splitBert, splitGpt2, splitMetaspace, splitWhitespace, splitWords, type Splitter } from "./split.js";
@@ -9,6 +10,7 @@ export interface LibraryTokenizer {
   readonly normalizer: { normalize(text: string): string } | null;
   readonly pre_tokenizer: PreTokenizer | null;
   readonly model: Model;
+  readonly decoder: Decoder | null;
   encode(text: string, options: { readonly add_special_tokens: boolean; readonly text_pair: string | null }): { readonly ids: (number | null | undefined)[] };
   decode(ids: readonly number[], options: { readonly skip_special_tokens: boolean; readonly clean_up_tokenization_spaces: boolean }): string;
   token_to_id(token: string): number | undefined;
@@ -18,6 +20,10 @@ interface PreTokenizer {
   pattern?: RegExp;
   readonly tokenizers?: readonly PreTokenizer[];
   pre_tokenize_text(text: string, options?: unknown): string[];
+}
+interface Decoder {
+  readonly decoders?: readonly Decoder[];
+  decode_chain(tokens: string[]): string[];
 }
 interface Model {
   readonly vocab: readonly string[];
@@ -45,6 +51,7 @@ export async function buildLibrary(name: string, json: TokenizerJson, config: To
   }
   if (json.pre_tokenizer !== null) improve(library.pre_tokenizer!, json.pre_tokenizer);
   improveModel(library.model, json.model);
+  if (json.decoder !== null) improveDecoder(library.decoder!, json.decoder);
   return library;
 }
 
@@ -86,6 +93,11 @@ function improveModel(model: Model, config: Component): void {
   } else if (model.tokenize !== undefined) {
     model.tokenize = remember(model.tokenize.bind(model)); // Unigram: the best path through a lattice
   }
+}
+
+function improveDecoder(decoder: Decoder, config: Component): void {
+  if (config.type === "Sequence") (config.decoders as readonly Component[]).forEach((part, i) => improveDecoder(decoder.decoders![i], part));
+  else if (config.type === "ByteFallback") decoder.decode_chain = joinBytes;
 }
 
 /** `compute` with its results for short words kept. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GraftError } from "../../base/index.js";
-import { Tokenizer, trainByteLevelBpe, type TokenizerJson } from "./index.js";
+import { DecodeStream, Tokenizer, trainBpe, trainByteLevelBpe, type TokenizerJson } from "./index.js";
 
 let folder: string;
 let trained: Tokenizer;
@@ -135,6 +135,29 @@ describe("encoding", () => {
     expect(tokenizer.encode("abc")).toEqual([1, 4]);
     expect(tokenizer.encode("aaa")).toEqual([6, 1]);
     expect(tokenizer.encode("abc".repeat(30))).toEqual(Array<number[]>(30).fill([1, 4]).flat());
+  });
+
+  it("streams text as it becomes certain", async () => {
+    const streamed = (tokenizer: Tokenizer, ids: readonly number[]): string[] => {
+      const stream = new DecodeStream(tokenizer);
+      return [...ids.map((id) => stream.push(id)), stream.end()];
+    };
+    const text = "the cat \u6f22\u{1f600} hat";
+    const pieces = streamed(trained, trained.encode(text));
+    expect(pieces.join("")).toBe(text);
+    expect(pieces).toContain("\u{1f600}"); // four bytes, at once
+    const words = await trainBpe(["the cat the hat"], { vocabSize: 14 });
+    expect(streamed(words, words.encode("the cat the hat")).join("")).toBe("the cat the hat");
+    expect(streamed(trained, trained.encode("\u6f22").slice(0, 2)).join("")).toBe("\ufffd");
+  });
+
+  it("joins byte tokens to characters", async () => {
+    const vocab = { "<unk>": 0, "<0xC3>": 1, "<0xBC>": 2, "<0xEF>": 3, "<0xBB>": 4, "<0xBF>": 5, a: 6 };
+    const parts = json({ decoder: { type: "Sequence", decoders: [{ type: "ByteFallback" }, { type: "Fuse" }] } }, { vocab, merges: [], byte_fallback: true });
+    const tokenizer = await Tokenizer.load(await write("bytes.json", parts));
+    expect(tokenizer.encode("a\u00fc\ufeff")).toEqual([6, 1, 2, 3, 4, 5]);
+    expect(tokenizer.decode([6, 1, 2, 3, 4, 5])).toBe("a\u00fc\ufeff");
+    expect(tokenizer.decode([1, 2, 1, 6])).toBe("\ufffd\ufffd\ufffda");
   });
 
   it("templates put words around the turns", async () => {
