@@ -41,14 +41,16 @@ async function program(called: string | undefined): Promise<Command> {
   return root;
 }
 
+/** A reader such as `head` that has seen enough is no problem. */
+const onOutputError = (error: NodeJS.ErrnoException): void => process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.failed);
+
 /**
  * Runs the command line `graft <args>` and returns the exit code; problems are written to stderr.
  * @example
  * process.exitCode = await main(process.argv.slice(2));
  */
 export async function main(args: readonly string[]): Promise<number> {
-  // a reader such as `head` that has seen enough is no problem
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.failed));
+  if (!process.stdout.listeners("error").includes(onOutputError)) process.stdout.on("error", onOutputError);
   try {
     const words = args.filter((word) => !word.startsWith("-"));
     const root = await program(words[0] === "help" ? words[1] : words[0]);

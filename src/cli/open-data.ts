@@ -68,11 +68,11 @@ function absolute(source: DataSource, base: string): DataSource {
 /** Cuts a share off, in proportion from every class where there are classes. */
 function cut(dataset: Labelled, share: number, seed: number, what: string): [Labelled, Labelled | undefined] {
   if (share === 0) return [dataset, undefined];
-  const count = Math.round(dataset.length * share);
-  if (count < 1 || count >= dataset.length) throw new GraftError("config", `data: ${what} takes ${count} of ${dataset.length} samples. Leave at least one on both sides.`);
-  const lengths = [dataset.length - count, count];
   const { labels } = dataset;
-  const parts = labels === undefined ? randomSplit(dataset, lengths, { seed }) : stratifiedSplit(dataset, lengths, { labels, seed });
+  const shares = [1 - share, share];
+  const parts = labels === undefined ? randomSplit(dataset, shares, { seed }) : stratifiedSplit(dataset, shares, { labels, seed });
+  const count = parts[1].length;
+  if (count < 1 || count >= dataset.length) throw new GraftError("config", `data: ${what} takes ${count} of ${dataset.length} samples. Leave at least one on both sides.`);
   if (labels === undefined) return [parts[0], parts[1]];
   const [left, right] = parts.map((part) => Object.assign(part, { labels: Int32Array.from(part.indices, (i) => labels[i]) }));
   return [left, right];

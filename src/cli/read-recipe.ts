@@ -5,6 +5,9 @@ import { GraftError, readError } from "../base/index.js";
 import { recipeSchema, type Recipe } from "./recipe.js";
 import { problemsOf, type Problem } from "./schema.js";
 
+/** Keys and positions, from the outside in. */
+type Path = readonly (string | number)[];
+
 /** A key that a flag gives: `--lr 0.01` is ["optimizer.lr", "0.01"]. */
 export interface Override {
   readonly key: string;
@@ -19,8 +22,8 @@ export interface RecipeFile {
   readonly text: string;
   readonly recipe: Recipe;
   readonly name: string;
-  /** Runs `body`; what it throws is told with the line of the key that it is about. */
-  at<T>(path: readonly (string | number)[], body: () => T): T;
+  /** Runs `body`; what it throws (or rejects with) is told with the line of the key that it is about. */
+  at<T>(path: Path, body: () => T): T;
 }
 
 /** Reads and checks a recipe. Throws `file`, `format` for what is no YAML, `config` with all problems, each with its line. */
@@ -36,7 +39,7 @@ export async function readRecipe(file: string, overrides: readonly Override[]): 
     throw new GraftError("format", `${file}:${line}:${col}: ${message.split(" at line ")[0].split("\n")[0]}. Correct the YAML.`);
   }
   for (const override of overrides) apply(document, override, file);
-  const place = (path: readonly (string | number)[]): string => placeOf(document, lines, file, path, overrides);
+  const place = (path: Path): string => placeOf(document, lines, file, path, overrides);
   const result = recipeSchema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
   if (!result.success) throw problems(problemsOf(result.error), place);
   return {
@@ -45,18 +48,37 @@ export async function readRecipe(file: string, overrides: readonly Override[]): 
     recipe: result.data,
     name: result.data.name ?? basename(file, extname(file)),
     at(path, body) {
+      const told = (error: unknown): unknown => {
+        if (!(error instanceof GraftError)) return error;
+        const exact = refine(document, path, error.message);
+        return new GraftError(error.code, `${place(exact)}: ${exact.join(".")}: ${error.message}`, { cause: error });
+      };
       try {
-        return body();
+        const result = body();
+        return result instanceof Promise ? (result.catch((error: unknown) => Promise.reject(told(error) as Error)) as typeof result) : result;
       } catch (error) {
-        if (!(error instanceof GraftError)) throw error;
-        throw new GraftError(error.code, `${place(path)}: ${path.join(".")}: ${error.message}`, { cause: error });
+        throw told(error);
       }
     },
   };
 }
 
-function problems(found: readonly Problem[], place: (path: readonly (string | number)[]) => string): GraftError {
-  const texts = found.map(({ path, message }) => `${place(path)}: ${path.length === 0 ? "the recipe" : path.join(".")} ${says(message)}`);
+/** The key inside `path` that a message names, as in `unknown key "hiden"`, `hidden is -1` or `layers[2]`. */
+function refine(document: Document, path: Path, message: string): Path {
+  const node = document.getIn(path) as { items?: readonly { key: unknown; value: unknown }[] } | undefined;
+  const keys = (node?.items ?? []).map((item) => String(item.key));
+  const [, position] = /layers\[(\d+)\]/.exec(message) ?? [];
+  if (position !== undefined && keys.includes("layers")) return [...path, "layers", Number(position)];
+  const named = keys.find((key) => message.includes(`"${key}"`) || message.includes(`${key} is `));
+  const valued = (node?.items ?? []).find(({ value }) => message.includes(`"${String(value)}"`));
+  const key = named ?? (valued === undefined ? undefined : String(valued.key));
+  return key === undefined ? path : [...path, key];
+}
+
+function problems(found: readonly Problem[], place: (path: Path) => string): GraftError {
+  const line = (path: Path): number => Number(/:(\d+):\d+$/.exec(place(path))?.[1] ?? 0);
+  const ordered = [...found].sort((a, b) => line(a.path) - line(b.path));
+  const texts = ordered.map(({ path, message }) => `${place(path)}: ${path.length === 0 ? "the recipe" : path.join(".")} ${says(message)}`);
   return new GraftError("config", texts.join("\n"));
 }
 
@@ -75,7 +97,7 @@ function apply(document: Document, { key, value, flag }: Override, file: string)
 }
 
 /** `file:line:column` of a key, or of the nearest one around it that is there. */
-function placeOf(document: Document, lines: LineCounter, file: string, path: readonly (string | number)[], overrides: readonly Override[]): string {
+function placeOf(document: Document, lines: LineCounter, file: string, path: Path, overrides: readonly Override[]): string {
   const own = overrides.find(({ key }) => path.join(".") === key || path.join(".").startsWith(`${key}.`));
   if (own !== undefined) return own.flag;
   for (let length = path.length; length > 0; length--) {

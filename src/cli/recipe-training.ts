@@ -28,7 +28,7 @@ export function recipeTraining(file: RecipeFile): Training {
   return {
     name,
     settings: { seed, epochs, batchSize, lr: (recipe.optimizer.lr as number | undefined) ?? 0.001 },
-    data: () => openData(recipe.data, { base: dirname(file.file), seed }),
+    data: () => at(["data"], () => openData(recipe.data, { base: dirname(file.file), seed })),
     model: ({ data }) => at(["model"], () => makeModel(recipe, data)),
     fit: ({ data }): Partial<FitOptions> => {
       const { maxSteps, shuffle, accumulate, clip, regularize, stop, restoreBest, evalEvery } = recipe;

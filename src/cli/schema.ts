@@ -7,7 +7,7 @@ export function strict<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, z.core
   return z.strictObject(shape, {
     error: (issue) => {
       if (issue.code === "unrecognized_keys") return (issue.keys as string[]).map((key) => `unknown key "${key}".${didYouMean(key, known)} Known keys: ${known.join(", ")}.`).join(" ");
-      return issue.code === "invalid_type" ? `must have keys (${known.join(", ")}), not be ${show(issue.input)}.` : undefined;
+      return issue.code === "invalid_type" ? `is ${show(issue.input)}. It must have keys (${known.join(", ")}).` : undefined;
     },
   });
 }
