@@ -23,6 +23,8 @@ export interface EvaluateOptions {
   readonly batchSize?: number;
   /** Names of the classes, for the confusion matrix. Default: the data set's `classes`, or numbers. */
   readonly classes?: readonly string[];
+  /** What the numbers are means over. Default: samples. */
+  readonly count?: (batch: Batch) => number;
   /** Ends early; the numbers are then those of the samples so far. */
   readonly signal?: { readonly aborted: boolean };
 }
@@ -53,12 +55,12 @@ export interface Evaluation {
  * console.log(`${accuracy}\n${confusion}`);
  */
 export async function evaluate(model: Module, source: DataSource, options: EvaluateOptions = {}): Promise<Evaluation> {
-  checkOptions("train.evaluate", options, ["loss", "step", "metrics", "batchSize", "classes", "signal"]);
+  checkOptions("train.evaluate", options, ["loss", "step", "metrics", "batchSize", "classes", "count", "signal"]);
   const { batchSize = 256, loss, step, metrics, signal } = options;
   checkNumber("train.evaluate", "batchSize", batchSize, { min: 1, whole: true });
   const loader = evaluationLoader("train.evaluate", "the data", source, batchSize);
   const classes = options.classes ?? (source as { classes?: readonly string[] }).classes ?? (loader as { dataset?: { classes?: readonly string[] } }).dataset?.classes;
-  const run = new EvaluationRun(model, objective(loss, step), metrics, classes);
+  const run = new EvaluationRun(model, objective(loss, step), metrics, classes, options.count);
   const modes = model.modules().map((module) => [module, module.training] as const);
   const random = getRandomState();
   const epoch = loader.epoch;
@@ -88,6 +90,7 @@ class EvaluationRun {
     private readonly cost: Objective,
     private readonly metrics: Metrics | undefined,
     private readonly names: readonly string[] | undefined,
+    private readonly counted: (batch: Batch) => number = samplesIn,
   ) {}
 
   async batch(batch: Batch, explain: (error: unknown) => unknown): Promise<void> {
@@ -95,7 +98,7 @@ class EvaluationRun {
       const recorded = noGrad(() => this.record(batch));
       await realize(recorded.loss, ...recorded.numbers.map(([, value]) => value), ...(recorded.predicted === undefined ? [] : [recorded.predicted]));
       const values = Object.fromEntries(recorded.numbers.map(([name, value]) => [name, value.item()]));
-      this.meter.add({ loss: recorded.loss.item(), ...values }, samplesIn(batch));
+      this.meter.add({ loss: recorded.loss.item(), ...values }, this.counted(batch));
       if (recorded.predicted !== undefined) await this.count(recorded.target!, recorded.predicted, recorded.classes);
     } catch (error) {
       throw explain(error);

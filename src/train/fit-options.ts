@@ -5,7 +5,7 @@ import type { FitOptions, TrainOptimizer } from "./types.js";
 
 const known = [
   "train", "valid", "test", "loss", "step", "optimizer", "scheduler", "epochs", "maxSteps", "batchSize", "seed", "shuffle", "metrics", "stop", "clip", "regularize", "augment",
-  "accumulate", "compile", "callbacks", "checkpoint", "resume", "restoreBest", "log", "progress", "evalEvery", "signal", "handleSignals", "resumeHint",
+  "accumulate", "count", "derive", "compile", "callbacks", "checkpoint", "resume", "restoreBest", "log", "progress", "evalEvery", "signal", "handleSignals", "resumeHint",
 ] as const;
 
 /** Throws `argument` for unknown keys and values out of range. */

@@ -54,6 +54,7 @@ export class Progress {
     private readonly mode: "live" | "plain" | "none",
     private readonly output: Output = process.stdout,
     private readonly now: () => number = Date.now,
+    private readonly unit = "samples",
   ) {
     this.last = now();
   }
@@ -70,7 +71,7 @@ export class Progress {
     if (this.mode === "none" || this.now() - this.last < (this.mode === "live" ? redrawEvery : plainEvery)) return;
     this.last = this.now();
     const { epoch, epochs, inEpoch, perEpoch, values, samplesPerSecond, left } = make();
-    const parts = [ofEpochs(epoch, epochs), `step ${inEpoch}/${perEpoch}`, ...pairs(values), `${Math.round(samplesPerSecond).toLocaleString("en-US")} samples/s`];
+    const parts = [ofEpochs(epoch, epochs), `step ${inEpoch}/${perEpoch}`, ...pairs(values), `${Math.round(samplesPerSecond).toLocaleString("en-US")} ${this.unit}/s`];
     if (left !== undefined) parts.push(`${showTime(left)} left`);
     if (this.mode === "plain") this.output.write(`${parts.join("  ")}\n`);
     else {
@@ -83,7 +84,7 @@ export class Progress {
   /** A line of the history, which stays. */
   record(record: HistoryRecord, epochs: number, best: boolean): void {
     const values = Object.fromEntries(Object.entries(record).filter(([name]) => !hidden.has(name)));
-    const rate = `${Math.round(record.samplesPerSecond).toLocaleString("en-US")} samples/s`;
+    const rate = `${Math.round(record.samplesPerSecond).toLocaleString("en-US")} ${this.unit}/s`;
     this.line([ofEpochs(record.epoch, epochs), `step ${record.step}`, ...pairs(values), rate, showTime(record.seconds), ...(best ? ["best"] : [])].join("  "));
   }
 

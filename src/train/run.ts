@@ -81,11 +81,11 @@ export class TrainRun {
     const mixed = typeof options.augment === "object" && options.augment.batch !== undefined && loss === undefined && step === undefined;
     // a batch transform such as mixup turns labels into probabilities: still a matter of cross entropy
     const cost = objective(mixed ? (output, target) => F.crossEntropy(output, target) : loss, step);
-    this.parts = { model, optimizer, cost, metrics: metrics ?? (mixed ? { accuracy } : undefined), clip, regularize };
+    this.parts = { model, optimizer, cost, metrics: metrics ?? (mixed ? { accuracy } : undefined), clip, regularize, count: options.count?.of };
     if (options.compile && !env.check) this.parts = { ...this.parts, compiled: compiledStep(this.parts) }; // a replay does not look for NaN
     this.watcher = new Watcher(stop ?? {}, this.valid !== undefined);
     this.restoreBest = options.restoreBest ?? stop?.patience !== undefined;
-    this.progress = new Progress(Progress.modeOf(options.progress ?? true));
+    this.progress = new Progress(Progress.modeOf(options.progress ?? true), process.stdout, Date.now, options.count?.unit);
     this.callbacks = Array.isArray(callbacks) ? (callbacks as readonly Callbacks[]) : [callbacks as Callbacks];
     const file = log === true ? `${this.folder!.dir}/metrics.ndjson` : log;
     if (typeof file === "string") this.log = new MetricsLog(file, (text) => this.progress.line(`warning: ${text}`));
@@ -228,20 +228,22 @@ export class TrainRun {
   }
 
   private evaluate(loader: BatchSource): Promise<Evaluation> {
-    const { loss, step, metrics } = this.options;
-    return evaluate(this.model, loader, { loss, step, metrics, signal: this.interrupt });
+    const { loss, step, metrics, count } = this.options;
+    return evaluate(this.model, loader, { loss, step, metrics, count: count?.of, signal: this.interrupt });
   }
 
   /** Measures, and adds a line to the history. Gives the reason to stop, if there is one now. */
   private async record(): Promise<StopReason | undefined> {
     const evaluation = this.valid === undefined ? undefined : await this.evaluate(this.valid);
     if (evaluation?.aborted) return "interrupted";
-    const means = this.meter.means();
-    const measured: Record<string, number> = evaluation === undefined ? {} : { valid_loss: evaluation.loss };
-    for (const [name, value] of Object.entries(evaluation?.metrics ?? {})) measured[`valid_${name}`] = value;
+    const { derive = () => ({}) } = this.options;
+    const means = this.meter.means() as { readonly loss: number };
+    const { loss, metrics } = evaluation ?? {};
+    const found: Readonly<Record<string, number>> = loss === undefined ? {} : { loss, ...metrics, ...derive({ ...metrics, loss }) };
+    const measured = Object.fromEntries(Object.entries(found).map(([name, value]) => [`valid_${name}`, value]));
     const { lr } = this.parts.optimizer.paramGroups[0];
     const { seconds, samplesPerSecond } = this;
-    const record: HistoryRecord = { epoch: this.epoch + 1, step: this.step, ...(means as { loss: number }), ...measured, lr, seconds, samplesPerSecond };
+    const record: HistoryRecord = { epoch: this.epoch + 1, step: this.step, ...means, ...(evaluation === undefined ? derive(means) : {}), ...measured, lr, seconds, samplesPerSecond };
     this.history.push(record);
     this.meter = new Meter();
     this.bestIsNew = this.watcher.take(record);

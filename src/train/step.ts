@@ -16,6 +16,8 @@ export interface StepParts {
   readonly metrics: Metrics | undefined;
   readonly clip: FitOptions["clip"];
   readonly regularize: FitOptions["regularize"];
+  /** What a batch counts for. Default: its samples. */
+  readonly count?: (batch: Batch) => number;
   /** Does the step of a batch without recording it again; see {@link compiledStep}. */
   readonly compiled?: CompiledStep;
 }
@@ -61,6 +63,7 @@ export async function trainStep(parts: StepParts, batches: readonly Batch[]): Pr
 
 /** The step of one batch, traced once per shape and replayed from then on: what `compile` says about branches holds for model and loss. */
 export function compiledStep(parts: StepParts): CompiledStep {
+  const { count = samplesIn } = parts;
   let names: readonly string[] = [];
   let keys: readonly string[] | undefined;
   const run = compile((...fields: Tensor[]) => {
@@ -74,7 +77,7 @@ export function compiledStep(parts: StepParts): CompiledStep {
   return async (batch) => {
     keys = Array.isArray(batch) ? undefined : Object.keys(batch);
     const results = await run(...tensorsOf(batch));
-    return read([{ samples: samplesIn(batch), numbers: results.map((value, i) => [names[i], value] as const) }]);
+    return read([{ samples: count(batch), numbers: results.map((value, i) => [names[i], value] as const) }]);
   };
 }
 
@@ -87,11 +90,11 @@ export function recordStep(parts: StepParts, batch: Batch): void {
   else for (const { params } of parts.optimizer.paramGroups) for (const { grad } of params) grad?.keep(); // its update is done on the host
 }
 
-function record({ model, cost, metrics, regularize }: StepParts, batch: Batch): Recorded {
+function record({ model, cost, metrics, regularize, count = samplesIn }: StepParts, batch: Batch): Recorded {
   const outcome = cost(model, batch);
   const numbers = [["loss", outcome.loss] as const, ...noGrad(() => measure(outcome, metrics))];
   for (const [, value] of numbers) value.keep();
-  return { samples: samplesIn(batch), numbers, objective: regularize === undefined ? outcome.loss : add(outcome.loss, penalty(model, regularize)) };
+  return { samples: count(batch), numbers, objective: regularize === undefined ? outcome.loss : add(outcome.loss, penalty(model, regularize)) };
 }
 
 function measure({ output, target }: StepOutcome, metrics: Metrics | undefined): (readonly [string, Tensor])[] {
@@ -117,10 +120,11 @@ function recordBackward(parts: StepParts, batch: Batch, share: number | undefine
 }
 
 async function accumulated(parts: StepParts, batches: readonly Batch[]): Promise<Recorded[]> {
-  const total = batches.reduce((sum, batch) => sum + samplesIn(batch), 0);
+  const { count = samplesIn } = parts;
+  const total = batches.reduce((sum, batch) => sum + count(batch), 0);
   const all: Recorded[] = [];
   for (const batch of batches) {
-    const recorded = recordBackward(parts, batch, samplesIn(batch) / total);
+    const recorded = recordBackward(parts, batch, count(batch) / total);
     const gradients = parts.optimizer.paramGroups.flatMap(({ params }) => params.map(({ grad }) => grad)).filter((grad) => grad !== null);
     await realize(...recorded.numbers.map(([, value]) => value), ...gradients);
     all.push(recorded);

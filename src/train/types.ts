@@ -148,6 +148,14 @@ export interface Callbacks {
   onStop?(result: FitResult): void | Promise<void>;
 }
 
+/** What batches count for, where it is not their samples. */
+export interface CountOption {
+  /** How many of them a batch holds: what its loss is a mean over. */
+  readonly of: (batch: Batch) => number;
+  /** Their name, for speeds: "tokens". */
+  readonly unit: string;
+}
+
 /** Options of {@link fit}. */
 export interface FitOptions {
   /** Samples [inputs..., target], or a loader of batches of them. */
@@ -182,7 +190,11 @@ export interface FitOptions {
   readonly regularize?: { readonly l1?: number; readonly l2?: number };
   /** Changes training pictures (and, as `batch`, whole batches) at random; where `train` is a data set. */
   readonly augment?: Transform | { readonly sample?: Transform; readonly batch?: BatchTransform };
-  /** Batches whose gradients are averaged (by samples) for one optimiser step. Default: 1. */
+  /** What losses, metrics, accumulated gradients and speeds are weighted by. Default: samples. */
+  readonly count?: CountOption;
+  /** Further numbers of a record, computed from its means: `({ loss }) => ({ perplexity: Math.exp(loss) })`. Of the validation data where there are some. */
+  readonly derive?: (means: { readonly loss: number; readonly [name: string]: number }) => { readonly [name: string]: number };
+  /** Batches whose gradients are averaged (by samples, or what `count` counts) for one optimiser step. Default: 1. */
   readonly accumulate?: number;
   /**
    * Records a step once per shape of a batch and replays it: for networks so small that recording costs more than computing. Branches of model and loss on
