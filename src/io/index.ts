@@ -23,3 +23,6 @@ export {
 } from "./safetensors.js";
 export { type SafetensorsEntry, type SafetensorsHeader, type StoredType } from "./safetensors-header.js";
 export { readWeights, writeWeights, type ShardOptions } from "./shards.js";
+export { type GgufType } from "./gguf-blocks.js";
+export { type GgufArray, type GgufValue } from "./gguf-values.js";
+export { decodeGguf, readGguf, writeGguf, type GgufContent, type GgufTensor, type ReadGgufTensor } from "./gguf.js";
