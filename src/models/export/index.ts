@@ -1,0 +1,1 @@
+export { exportGguf, type ExportGgufOptions } from "./gguf.js";
