@@ -52,11 +52,13 @@ export class GgufEncoder {
   }
 
   u32(value: number): void {
-    this.view.setUint32(this.room(4), value, true);
+    const at = this.room(4); // first: it may replace the view
+    this.view.setUint32(at, value, true);
   }
 
   u64(value: number): void {
-    this.view.setBigUint64(this.room(8), BigInt(value), true);
+    const at = this.room(8);
+    this.view.setBigUint64(at, BigInt(value), true);
   }
 
   string(text: string): void {

@@ -57,6 +57,15 @@ describe("GGUF files", () => {
     expect([...unpackGguf("q8_0", q8)].slice(0, 3)).toEqual([-127, 1, 2]);
   });
 
+  it("have headers of any length", async () => {
+    const file = join(dir, "long.gguf");
+    const words = Array.from({ length: 150_000 }, (_, i) => `word${i}`); // more than the first piece that is read
+    const many = new Map<string, GgufValue>(Array.from({ length: 400 }, (_, i) => [`key${"x".repeat(i % 9)}.${i}`, { type: "array", of: "string", value: [`${i}`] }]));
+    many.set("words", { type: "array", of: "string", value: words });
+    await writeGguf(file, many, tensors(["q8_0"]));
+    expect((await readGguf(file)).metadata).toEqual(many);
+  });
+
   it("refuse what they cannot hold", async () => {
     const file = join(dir, "no.gguf");
     const source = { dtype: "f32" as const, shape: [2, 33], data: new Float32Array(66) };
