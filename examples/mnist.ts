@@ -18,7 +18,8 @@ export const at28 = (name: "mnist" | "fashion-mnist") =>
     data: async ({ settings }) => {
       const { train: images, test, classes, inputShape } = await data.load(name);
       const [train, valid] = data.stratifiedSplit(images, [0.95, 0.05], { labels: images.labels, seed: settings.seed });
-      return { train, valid, test, classes, inputShape, images, source: { name } };
+      const preprocess = { size: [28, 28], channels: 1, background: "dark", trim: name === "mnist" ? 4 / 28 : 0 }; // for graft predict; MNIST has a margin of 4 pixels
+      return { train, valid, test, classes, inputShape, images, source: { name }, preprocess };
     },
 
     model: () => new models.SimpleCNN({ inputShape: [1, 28, 28] }),
