@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
   eval: { summary: "measure a saved model on data", load: () => import("./commands/eval.js") },
   predict: { summary: "classify pictures with a saved model", load: () => import("./commands/predict.js") },
   inspect: { summary: "layers, parameters, FLOPs and memory of a model, before it runs", load: () => import("./commands/inspect.js") },
+  export: { summary: "write a saved model as GGUF (llama.cpp) or one safetensors file", load: () => import("./commands/export.js") },
   data: { summary: "list the known data sets, or fetch one", load: () => import("./commands/data.js") },
   info: { summary: "version, backend, instruction set, threads", load: () => import("./commands/info.js") },
 };
