@@ -59,7 +59,11 @@ export function lmGroups(model: Module, weightDecay: number): { readonly params:
  * @example
  * await train.fit(model, { ..., scheduler: (optimizer, { totalSteps }) => train.lmSchedule(optimizer, totalSteps, { schedule: "wsd", warmupSteps: 100 }) });
  */
-export function lmSchedule(optimizer: TrainOptimizer, totalSteps: number, options: Pick<LmOptions, "schedule" | "warmupSteps" | "minFactor" | "decayShare"> = {}): SchedulerOption {
+export function lmSchedule(
+  optimizer: TrainOptimizer,
+  totalSteps: number,
+  options: Pick<LmOptions, "schedule" | "warmupSteps" | "minFactor" | "decayShare"> = {},
+): SchedulerOption {
   const { schedule = "cosine", warmupSteps = 0, minFactor = schedule === "cosine" ? 0.1 : 0, decayShare = 0.2 } = options;
   checkChoice("lmSchedule", "schedule", schedule, ["cosine", "linear", "constant", "wsd"]);
   checkNumber("lmSchedule", "warmupSteps", warmupSteps, { min: 0, whole: true });
@@ -67,7 +71,8 @@ export function lmSchedule(optimizer: TrainOptimizer, totalSteps: number, option
   checkNumber("lmSchedule", "decayShare", decayShare, { above: 0, max: 1 });
   const rest = Math.max(0, (Number.isFinite(totalSteps) ? totalSteps : Number.MAX_SAFE_INTEGER) - warmupSteps);
   const decaySteps = schedule === "constant" ? 0 : schedule === "wsd" ? Math.round(rest * decayShare) : rest;
-  const scheduler = new WSD(optimizer, { warmupSteps, stableSteps: schedule === "constant" ? Number.MAX_SAFE_INTEGER : rest - decaySteps, decaySteps, minFactor, decay: schedule === "cosine" ? "cosine" : "linear" });
+  const stableSteps = schedule === "constant" ? Number.MAX_SAFE_INTEGER : rest - decaySteps;
+  const scheduler = new WSD(optimizer, { warmupSteps, stableSteps, decaySteps, minFactor, decay: schedule === "cosine" ? "cosine" : "linear" });
   return { scheduler, every: "step" };
 }
 
@@ -80,7 +85,8 @@ export interface LmDefaults {
 
 /** The options of `fit` that {@link LmOptions} come to. */
 export function fitOptionsOf(op: string, options: LmOptions, defaults: LmDefaults): Omit<FitOptions, "train"> {
-  const { lr = defaults.lr, betas = defaults.betas, weightDecay = defaults.weightDecay, schedule, warmupSteps, minFactor, decayShare, clipNorm = 1, optimizer, batchSize: _, shuffle: __, ...rest } = options;
+  const { lr = defaults.lr, betas = defaults.betas, weightDecay = defaults.weightDecay, schedule, warmupSteps, minFactor, decayShare, clipNorm = 1, optimizer, ...more } = options;
+  const { batchSize: _, shuffle: __, ...rest } = more; // those of the loader
   checkNumber(op, "lr", lr, { min: 0 });
   checkNumber(op, "weightDecay", weightDecay, { min: 0 });
   return {

@@ -1,0 +1,131 @@
+import { access } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { Option, type Command } from "commander";
+import { GraftError } from "../../base/index.js";
+import { text, type tokenizers } from "../../data/index.js";
+import { listCheckpoints } from "../../io/index.js";
+import { save, type CausalModel } from "../../models/index.js";
+import { manualSeed } from "../../ops/index.js";
+import { sft } from "../../train/index.js";
+import { full, head, lora, qlora, savePeft, type TuneSummary } from "../../tune/index.js";
+import { Interrupted, UsageError } from "../exit.js";
+import { numberFlag, openTextModel } from "../open-text-model.js";
+import { note, print } from "../output.js";
+
+type Method = "lora" | "full" | "head" | "qlora" | "dora";
+
+interface Flags {
+  readonly model: string;
+  readonly data: string;
+  readonly method: Method;
+  readonly out?: string;
+  readonly epochs: string;
+  readonly lr?: string;
+  readonly batchSize: string;
+  readonly accumulate: string;
+  readonly r: string;
+  readonly alpha: string;
+  readonly targets?: string;
+  readonly maxLength?: string;
+  readonly overLong: "error" | "truncate" | "skip";
+  readonly trainOn: "completions" | "last" | "all";
+  readonly valid: string;
+  readonly template?: string;
+  readonly seed: string;
+  readonly packing: boolean;
+  readonly resume?: boolean;
+  readonly overwrite?: boolean;
+  readonly progress: boolean;
+}
+
+const help = `
+Data: a file or folder (train.jsonl, valid.jsonl) with messages, ShareGPT, Alpaca, prompt/completion or text, one JSON object per line. Only answers and
+completions are learnt. lora, dora and qlora save a PEFT adapter (graft merge makes a model of it), full and head save a model.
+
+Examples:
+  graft finetune --model models/stories260k --data ada.jsonl --method lora --out runs/ada
+  graft finetune --model models/llama --data chat.jsonl --method qlora --r 16 --alpha 32 --targets q_proj,v_proj
+  graft finetune --model runs/declarations --data texts.jsonl --method full --lr 5e-5 --resume`;
+
+/** `graft finetune` */
+export function setUp(command: Command): void {
+  command
+    .requiredOption("--model <folder>", "Hugging Face folder of a language model")
+    .requiredOption("--data <path>", "file or folder with examples")
+    .addOption(new Option("--method <name>", "what learns").choices(["lora", "full", "head", "qlora", "dora"]).default("lora"))
+    .option("--out <folder>", "folder of the run (default: runs/METHOD)")
+    .option("--epochs <n>", "passes over the data", "3")
+    .option("--lr <rate>", "highest learning rate (default: 2e-4; 2e-5 for full)")
+    .option("--batch-size <n>", "rows per step", "8")
+    .option("--accumulate <n>", "batches per step", "1")
+    .option("--r <n>", "rank of an adapter", "8")
+    .option("--alpha <n>", "an adapter counts alpha / r", "16")
+    .option("--targets <names>", "layers with adapters, with commas (default: all linear ones)")
+    .option("--max-length <n>", "tokens of a sample and of a row at most (default: what the model allows)")
+    .addOption(new Option("--over-long <what>", "what happens to longer samples").choices(["error", "truncate", "skip"]).default("error"))
+    .addOption(new Option("--train-on <part>", "what is learnt").choices(["completions", "last", "all"]).default("completions"))
+    .option("--valid <share>", "share of the examples to measure with, where the data bring none", "0.1")
+    .option("--template <name|jinja>", "another chat template: chatml, plain, or Jinja source")
+    .option("--seed <n>", "seed of adapters, order and split", "0")
+    .option("--no-packing", "one sample per row")
+    .option("--resume", "go on from the last checkpoint in the folder")
+    .option("--overwrite", "start again where the folder holds a run")
+    .option("--no-progress", "print results only")
+    .addHelpText("after", help)
+    .action(finetune);
+}
+
+async function finetune(flags: Flags): Promise<void> {
+  const { model: base, data, method, progress, resume = false, overwrite = false } = flags;
+  const out = flags.out ?? join("runs", method);
+  const number = (name: "epochs" | "batchSize" | "accumulate" | "r" | "alpha" | "valid" | "seed"): number => numberFlag(`--${name === "batchSize" ? "batch-size" : name}`, flags[name]);
+  if (resolve(out) === resolve(base)) throw new UsageError(`finetune: --out is the folder of the model itself. Choose another one.`);
+  const checkpoints = join(out, "checkpoints");
+  const saved = (await listCheckpoints(checkpoints).catch(() => [])).length > 0;
+  if (saved && !resume && !overwrite) throw new GraftError("state", `finetune: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
+  const seed = number("seed");
+  const { model, tokenizer: own } = await openTextModel(base);
+  const tokenizer = flags.template === undefined ? own : await own.withChatTemplate(flags.template);
+  const { train, valid } = await encode(data, model, tokenizer, flags);
+  manualSeed(seed);
+  const summary = choose(model, method, flags);
+  if (progress) note(`${train.length} samples to learn, ${valid.length} to measure with; ${String(summary)}`);
+  const result = await sft(model, train, {
+    valid, packing: flags.packing, padId: tokenizer.padId ?? 0,
+    epochs: number("epochs"), lr: numberFlag("--lr", flags.lr) ?? (method === "full" ? 2e-5 : 2e-4), batchSize: number("batchSize"), accumulate: number("accumulate"), seed, progress,
+    checkpoint: { dir: checkpoints, keep: 1, best: false, overwrite }, resume, log: true, resumeHint: "the same command and --resume",
+  });
+  if (result.stopped === "interrupted") throw new Interrupted();
+  const adapter = method !== "full" && method !== "head";
+  if (adapter) await savePeft(model, out, { baseModel: resolve(base) });
+  else await save(out, model);
+  await tokenizer.save(out);
+  const last = result.history.at(-1);
+  const loss = (name: string, value: number | undefined): string => (value === undefined ? "" : `${name} loss ${value.toFixed(4)}  `);
+  print(`${loss("train", last?.loss)}${loss("validation", last?.valid_loss)}saved to ${out}; try: ${adapter ? `graft merge ${out}` : `graft generate ${out} "..."`}`);
+}
+
+/** Lets the parameters of a method learn. */
+function choose(model: CausalModel, method: Method, flags: Flags): TuneSummary {
+  if (method === "full") return full(model);
+  if (method === "head") return head(model, "lm_head");
+  const adapter = { r: numberFlag("--r", flags.r), alpha: numberFlag("--alpha", flags.alpha), ...(flags.targets === undefined ? {} : { targetModules: flags.targets.split(",").map((name) => name.trim()) }) };
+  return method === "qlora" ? qlora(model, adapter) : lora(model, { ...adapter, dora: method === "dora" });
+}
+
+/** The examples as token ids. */
+async function encode(path: string, model: CausalModel, tokenizer: tokenizers.Tokenizer, flags: Flags) {
+  await access(path).catch(() => {
+    throw new GraftError("file", `finetune: ${path}: there is no such file or folder. Name a .jsonl file, or a folder with train.jsonl.`);
+  });
+  const { max_position_embeddings: positions } = model.config;
+  const room = model.maxPositions ?? (typeof positions === "number" ? positions : undefined);
+  const maxLength = numberFlag("--max-length", flags.maxLength) ?? room;
+  if (room !== undefined && maxLength! > room) throw new GraftError("argument", `finetune: --max-length is ${maxLength}, the model has positions for ${room}.`);
+  const splits = await text.loadExamples(path, { validFraction: numberFlag("--valid", flags.valid), seed: numberFlag("--seed", flags.seed) });
+  const all = (list: readonly text.Example[]): text.TokenSample[] =>
+    list.map((example) => text.encodeExample(example, tokenizer, { maxLength, overLong: flags.overLong, trainOn: flags.trainOn })).filter((sample) => sample !== undefined);
+  const [train, valid] = [all(splits.train), all(splits.valid)];
+  if (train.length === 0) throw new GraftError("format", `finetune: ${path}: all samples are longer than ${maxLength} tokens. Shorten them, or use --over-long truncate.`);
+  return { train, valid };
+}

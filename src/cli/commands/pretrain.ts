@@ -1,0 +1,100 @@
+import { join, relative } from "node:path";
+import type { Command } from "commander";
+import { GraftError } from "../../base/index.js";
+import { text } from "../../data/index.js";
+import { listCheckpoints } from "../../io/index.js";
+import { create, generate, save } from "../../models/index.js";
+import { manualSeed } from "../../ops/index.js";
+import { pretrain as run, type Callbacks } from "../../train/index.js";
+import { Interrupted } from "../exit.js";
+import { numberFlag, type TextModelFolder } from "../open-text-model.js";
+import { grouped, print } from "../output.js";
+import { pretrainData } from "../pretrain-data.js";
+import { readPretrainRecipe, type PretrainRecipe } from "../pretrain-recipe.js";
+
+interface Flags {
+  readonly data?: string;
+  readonly steps?: string;
+  readonly lr?: string;
+  readonly batchSize?: string;
+  readonly seed?: string;
+  readonly out?: string;
+  readonly resume?: boolean;
+  readonly overwrite?: boolean;
+  readonly progress: boolean;
+}
+
+const help = `
+Trains a tokenizer and a GPT-2 from nothing, and saves a Hugging Face folder that graft generate and Transformers read. Ctrl-C saves a checkpoint, then
+leaves; --resume goes on from there with the same bits.
+
+Examples:
+  graft pretrain examples/lm/declarations.yaml
+  graft pretrain examples/lm/shakespeare.yaml --data input.txt
+  graft pretrain my.yaml --steps 5000 --lr 0.0005 --out runs/long`;
+
+/** `graft pretrain FILE` */
+export function setUp(command: Command): void {
+  command
+    .argument("<file>", "recipe (.yaml)")
+    .option("--data <path>", "file or folder with text")
+    .option("--steps <n>", "optimiser steps")
+    .option("--lr <rate>", "highest learning rate")
+    .option("--batch-size <n>", "blocks per step")
+    .option("--seed <n>", "seed of weights, order and split")
+    .option("--out <folder>", "folder of the run (default: runs/NAME)")
+    .option("--resume", "go on from the last checkpoint in the folder")
+    .option("--overwrite", "start again where the folder holds a run")
+    .option("--no-progress", "print results only")
+    .addHelpText("after", help)
+    .action(pretrain);
+}
+
+async function pretrain(file: string, flags: Flags): Promise<void> {
+  const { resume = false, overwrite = false, progress } = flags;
+  const numbers = { "training.steps": numberFlag("--steps", flags.steps), "training.lr": numberFlag("--lr", flags.lr), "training.batchSize": numberFlag("--batch-size", flags.batchSize), "training.seed": numberFlag("--seed", flags.seed) };
+  const recipe = await readPretrainRecipe(file, { ...numbers, "data.path": flags.data });
+  const out = flags.out ?? join("runs", recipe.name);
+  const saved = (await listCheckpoints(out).catch(() => [])).length > 0;
+  if (saved && !resume && !overwrite) throw new GraftError("state", `pretrain: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
+  const { tokenizer, train, valid } = await pretrainData(recipe, out, resume && saved);
+  const { model: sizes, training } = recipe;
+  const { layers, heads, size, block, dropout } = sizes;
+  manualSeed(training.seed);
+  const eos = tokenizer.eosId ?? null;
+  const model = (await create({
+    model_type: "gpt2", vocab_size: tokenizer.vocabSize, n_positions: block, n_embd: size, n_layer: layers, n_head: heads,
+    resid_pdrop: dropout, embd_pdrop: dropout, attn_pdrop: dropout, bos_token_id: eos, eos_token_id: eos,
+  })) as TextModelFolder["model"];
+  if (progress) print(`GPT-2 of ${grouped(model.parameters().reduce((sum, parameter) => sum + parameter.size, 0))} parameters, ${grouped(training.steps * training.batchSize * training.accumulate * block)} tokens to read`);
+  const evaluated = Math.min(training.evalBlocks, Math.floor((valid.length - 1) / block));
+  const { steps, batchSize, accumulate, lr, beta2, weightDecay, schedule, warmupSteps, evalEvery, seed } = training;
+  const result = await run(model, new text.TokenDataset(train, { blockSize: block }), {
+    valid: new text.TokenDataset(valid, { blockSize: block, order: "sequential", samples: evaluated }),
+    bytesPerToken: valid.header.bytes / valid.header.tokens,
+    maxSteps: steps, batchSize, accumulate, lr, betas: [0.9, beta2], weightDecay, schedule, warmupSteps, seed, progress,
+    evalEvery: Math.min(evalEvery, steps),
+    checkpoint: { dir: out, every: evalEvery, keep: 1, best: false, overwrite },
+    resume, log: true,
+    resumeHint: `graft pretrain ${relative("", file)} --out ${out} --resume`,
+    callbacks: progress ? samples({ model, tokenizer }, recipe) : [],
+  }).finally(() => [train, valid].forEach((tokens) => tokens.close()));
+  if (result.stopped === "interrupted") throw new Interrupted();
+  await save(out, model);
+  const last = result.history.at(-1);
+  if (last !== undefined) {
+    const { valid_loss: loss, valid_perplexity: perplexity, valid_bits_per_byte: bits } = last;
+    print(`validation: loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${bits.toFixed(4)} bits per byte; ${grouped(Math.round(result.samplesPerSecond))} tokens/s, ${result.seconds.toFixed(0)} s`);
+  }
+  print(`saved to ${out}; try: graft generate ${out} ${JSON.stringify(recipe.sample.prompt.trim() || "The")} --temperature ${recipe.sample.temperature}`);
+}
+
+/** Shows what the model writes at each evaluation. */
+function samples({ model, tokenizer }: TextModelFolder, { sample: { prompt, tokens, temperature } }: PretrainRecipe): Callbacks {
+  return {
+    onEvaluate: async ({ step }) => {
+      const { sequences } = await generate(model, tokenizer.encode(prompt), { maxNewTokens: tokens, temperature, seed: step, eosTokenId: null });
+      print(`  | ${tokenizer.decode(sequences[0], { skipSpecialTokens: true }).trim().replaceAll("\n", "\n  | ")}`);
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { GraftError } from "../base/index.js";
+import { tokenizers } from "../data/index.js";
+import { load, type CausalModel, type LoadTextOptions } from "../models/index.js";
+import type { Module } from "../nn/index.js";
+import { UsageError } from "./exit.js";
+
+/** A language model and its tokenizer. */
+export interface TextModelFolder {
+  readonly model: CausalModel;
+  readonly tokenizer: tokenizers.Tokenizer;
+}
+
+/**
+ * Loads a Hugging Face folder with a model that predicts next tokens, and its tokenizer.
+ *
+ * Throws as `models.load` and `Tokenizer.load`, `state` where the two do not fit, `config` for another kind of model.
+ */
+export async function openTextModel(dir: string, options: LoadTextOptions = {}): Promise<TextModelFolder> {
+  const [model, tokenizer] = [await load<Module>(dir, options), await tokenizers.Tokenizer.load(dir)];
+  if (typeof (model as { newCache?: unknown }).newCache !== "function") throw new GraftError("config", `${dir}: ${model.constructor.name} does not predict next tokens. Name the folder of a causal language model (GPT-2, Llama, Qwen, ...).`);
+  const causal = model as Module as CausalModel;
+  tokenizer.checkFits(causal.config.vocab_size as number, dir);
+  return { model: causal, tokenizer };
+}
+
+/** The number that a flag gives. Throws `UsageError`. */
+export function numberFlag(flag: string, value: string): number;
+export function numberFlag(flag: string, value: string | undefined): number | undefined;
+export function numberFlag(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (value.trim() === "" || !Number.isFinite(number)) throw new UsageError(`${flag} is "${value}". Use a number.`);
+  return number;
+}
