@@ -142,7 +142,7 @@ export class LoraLayer extends nn.Module {
     const [a, b, adapter] = [this.lora_A.at(active).weight, this.lora_B.at(active).weight, this.adapters.get(active)!];
     const scale = scalingOf(adapter);
     const dropped = this.lora_dropout.at(active).forward(F.cast(x, a.dtype));
-    const added = F.mul(F.linear(F.linear(dropped, a), b), scale);
+    const added = F.linear(F.mul(F.linear(dropped, a), scale), b); // scaled where it is narrow
     if (!adapter.dora) {
       const y = base.forward(x);
       return F.add(y, F.cast(added, y.dtype));
