@@ -3,6 +3,7 @@
 // in: x, codes (u8, flat), scale of each block (f32, or u8 with a second level), second level (f32: [0] or [middle, steps...]), values of the codes (f32);
 // then the epilogue's further inputs. attrs: rows, columns, bits, block size, 1 for x W and 0 for x W^T; then an optional program.
 #include "gemm.h"
+#include "matvec.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -56,13 +57,68 @@ static const char* describeQuantised(const Step& step, Product& p, Quantised& q)
   return nullptr;
 }
 
+constexpr int64_t kFewRows = 4;        // of x: up to here a value is used so seldom that packing it costs more than it gives
+constexpr int64_t kChunk = 256;        // values unpacked at once, into the first-level cache
+
+// x W^T for few rows: every column of the result is a dot product with an unpacked row of W.
+template <class T> static void fewDots(T* c, int64_t ldc, const Product& p, int64_t col, int64_t cols, T* values) {
+  for (int64_t n = 0; n < cols; n++) {
+    T sum[kFewRows] = {};
+    for (int64_t k = 0; k < p.K; k += kChunk) {
+      const int64_t count = p.K - k < kChunk ? p.K - k : kChunk;
+      unpack(values, *p.b.quant, (col + n) * p.b.row + k, count);
+      for (int64_t m = 0; m < p.M; m++) {
+        T part;
+        dotBlock<1, T, T, Wide<T>>(&part, static_cast<const T*>(p.a.data) + m * p.K + k, values, count, count);
+        sum[m] += part;
+      }
+    }
+    for (int64_t m = 0; m < p.M; m++) c[m * ldc + n] = sum[m];
+  }
+}
+
+// x W for few rows: rows of W are added up, a run of columns at a time.
+template <class T> static void fewSums(T* c, int64_t ldc, const Product& p, int64_t col, int64_t cols, T* values) {
+  constexpr int L = kLanes<T>;
+  for (int64_t m = 0; m < p.M; m++) for (int64_t n = 0; n < cols; n++) c[m * ldc + n] = 0;
+  for (int64_t k = 0; k < p.K; k++) {
+    unpack(values, *p.b.quant, k * p.b.step + col, cols);
+    for (int64_t m = 0; m < p.M; m++) {
+      const T x = static_cast<const T*>(p.a.data)[m * p.K + k];
+      T* to = c + m * ldc;
+      int64_t n = 0;
+      for (; n + L <= cols; n += L) store(to + n, load(to + n) + load(values + n) * broadcast(x));
+      for (; n < cols; n++) to[n] += values[n] * x;
+    }
+  }
+}
+
+template <class T> static int multiplyFewRows(const Product& p, const Output& out, const Context& context) {
+  const int64_t width = p.b.step == 1 ? 32 : 64, tiles = (p.N + width - 1) / width, work = p.M * width * p.K + 1;
+  const int64_t own = roundUp64((kFewRows * width + kChunk) * int64_t(sizeof(T))), bytes = own + roundUp64(out.memoryBytes);
+  bool failed = false;
+  parallelFor(context, tiles, work * tiles <= kInlineWork ? tiles : work >= kInlineWork ? 1 : kInlineWork / work, [&](int64_t begin, int64_t end, int worker) {
+    char* memory = static_cast<char*>(context.scratch(context.pool, worker, size_t(bytes)));
+    if (!memory) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+    T *const tile = reinterpret_cast<T*>(memory), *const values = tile + kFewRows * width;
+    out.withRunner(memory + own, [&](ProgramRunner* runner) {
+      for (int64_t t = begin; t < end; t++) {
+        const int64_t col = t * width, cols = p.N - col < width ? p.N - col : width;
+        if (p.b.step == 1) fewDots(tile, cols, p, col, cols, values);
+        else fewSums(tile, cols, p, col, cols, values);
+        out.write(runner, 0, 0, p.M, col, cols, tile, cols);
+      }
+    });
+  });
+  return failed ? memoryShort(context) : 0;
+}
+
 template <class T> static int multiplyQuantised(const Product& p, Quantised& q, const Step& step, const Context& context) {
   const float* book = static_cast<const float*>(step.in[4].data);
-  T table[512];
-  for (int i = 0; i < 256; i++) {
-    if (q.bits == 8) table[i] = T(book[i]);
-    else table[2 * i] = T(book[i >> 4]), table[2 * i + 1] = T(book[i & 15]);
-  }
+  T table[256];
+  for (int i = 0; i < 1 << q.bits; i++) table[i] = T(book[i]);
+  q.step = q.bits == 8 ? book[129] - book[128] : 0;
+  for (int i = 0; i < 1 << q.bits; i++) if (!(__builtin_fabsf(book[i] - float(i - 128) * q.step) <= 0x1p-22f * __builtin_fabsf(book[i]))) q.step = 0;
   q.table = table;
   Output out(p, sizeof(T) == 4 ? DType::F32 : DType::F64, step.out[0], step.program != nullptr);
   Binding binding;
@@ -71,7 +127,7 @@ template <class T> static int multiplyQuantised(const Product& p, Quantised& q, 
     if (!bindEpilogue(binding, step.program, product, step.in + 5, step.inCount - 5, step.out, step.outCount, context)) return 1;
     out.bind(binding);
   }
-  return Gemm<T>(p, out, context).run();
+  return p.M <= kFewRows ? multiplyFewRows<T>(p, out, context) : Gemm<T>(p, out, context).run();
 }
 
 }  // namespace gemm

@@ -75,6 +75,15 @@ describe.each(backends)("quantLinear on %s", (backend) => {
     expect(Math.max(...got.map((value, i) => Math.abs(value - want[i])))).toBeLessThan(2e-5);
   });
 
+  it.each([1, 2, 40])("codes at equal steps are numbers: %d row(s)", async (M) => {
+    useBackend(backend);
+    const steps = fromData(Float32Array.from({ length: 256 }, (_, code) => (code - 128) / 127), [256], "f32");
+    const matrix = { ...randomMatrix(50, 70, 8, 16, false), book: steps };
+    const x = randn([M, 70]);
+    const [got, want] = [await F.quantLinear(x, matrix).data(), await F.linear(x, F.dequantize(matrix)).data()];
+    expect(Math.max(...got.map((value, i) => Math.abs(value - want[i])))).toBeLessThan(2e-5);
+  });
+
   it("bf16 goes in and comes out", () => {
     useBackend(backend);
     expect(F.quantLinear(F.cast(randn([2, 10]), "bf16"), randomMatrix(6, 10, 8, 16, false)).dtype).toBe("bf16");

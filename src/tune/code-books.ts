@@ -12,8 +12,8 @@ const nf4 = [
   0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
 ];
 
-/** Steps of equal size from -1 to 1 with an exact zero; the two lowest codes mean the same. */
-const steps = (bits: number): number[] => Array.from({ length: 2 ** bits }, (_, code) => Math.max(-1, (code - 2 ** (bits - 1)) / (2 ** (bits - 1) - 1)));
+/** Steps of equal size, with 0 in the middle and 1 as the last; the lowest value lies below -1 and is never the nearest. */
+const steps = (bits: number): number[] => Array.from({ length: 2 ** bits }, (_, code) => (code - 2 ** (bits - 1)) / (2 ** (bits - 1) - 1));
 
 /** What the codes of a type stand for, in f32 and in rising order, for a block whose largest value is 1. */
 export interface CodeBook {
