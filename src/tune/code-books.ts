@@ -23,18 +23,19 @@ export interface CodeBook {
   readonly nearest: (x: number) => number;
 }
 
+/** Parts of [-1, 1] for which the first code that can be nearest is known. */
+const parts = 1024;
+
 const book = (bits: 4 | 8, list: readonly number[]): CodeBook => {
   const values = Float32Array.from(list);
-  const borders = Float64Array.from({ length: values.length - 1 }, (_, code) => (values[code] + values[code + 1]) / 2);
-  return {
-    bits,
-    values,
-    nearest: (x) => {
-      let low = 0;
-      for (let half = values.length >> 1; half > 0; half >>= 1) if (x > borders[low + half - 1]) low += half;
-      return low;
-    },
+  const last = values.length - 1;
+  const borders = Float64Array.from({ length: last }, (_, code) => (values[code] + values[code + 1]) / 2);
+  const from = (x: number, code: number): number => {
+    while (code < last && x > borders[code]) code++;
+    return code;
   };
+  const first = Uint8Array.from({ length: parts + 1 }, (_, part) => from((2 * part) / parts - 1, 0));
+  return { bits, values, nearest: (x) => from(x, x < -1 ? 0 : x >= 1 ? last : first[Math.floor(((x + 1) * parts) / 2)]) };
 };
 
 const books: Readonly<Record<QuantType, CodeBook>> = { nf4: book(4, nf4), int4: book(4, steps(4)), int8: book(8, steps(8)) };

@@ -41,19 +41,24 @@ export function quantize(weight: Tensor, options: QuantizeOptions = {}): QuantMa
   const [rows, columns] = weight.shape;
   const values = hostValues(weight);
   const largest = new Float32Array(Math.ceil(values.length / blockSize));
-  for (let e = 0; e < values.length; e++) {
-    const size = Math.abs(values[e]);
-    if (!(size < Infinity)) throw new GraftError("numeric", `quantize: the weight ${showShape(weight.shape)} has ${values[e]} as value ${e}. Only finite weights can be stored in blocks.`);
-    const block = Math.floor(e / blockSize);
-    if (size > largest[block]) largest[block] = size;
+  for (let block = 0, e = 0; block < largest.length; block++) {
+    let most = 0;
+    for (const end = Math.min(values.length, e + blockSize); e < end; e++) {
+      const size = Math.abs(values[e]);
+      if (!(size < Infinity)) throw new GraftError("numeric", `quantize: the weight ${showShape(weight.shape)} has ${values[e]} as value ${e}. Only finite weights can be stored in blocks.`);
+      if (size > most) most = size;
+    }
+    largest[block] = most;
   }
   const { scales, second, decoded } = doubleQuant ? inTwoLevels(largest) : { scales: largest, second: new Float32Array(1), decoded: largest };
   const codes = new Uint8Array(Math.ceil((values.length * bits) / 8));
-  for (let e = 0; e < values.length; e++) {
-    const scale = decoded[Math.floor(e / blockSize)];
-    const code = nearest(scale > 0 ? values[e] / scale : 0);
-    if (bits === 8) codes[e] = code;
-    else codes[e >> 1] |= e % 2 === 0 ? code << 4 : code;
+  for (let block = 0, e = 0; block < decoded.length; block++) {
+    const scale = decoded[block];
+    for (const end = Math.min(values.length, e + blockSize); e < end; e++) {
+      const code = nearest(scale > 0 ? values[e] / scale : 0);
+      if (bits === 8) codes[e] = code;
+      else codes[e >> 1] |= e % 2 === 0 ? code << 4 : code;
+    }
   }
   return {
     rows,
