@@ -3,11 +3,7 @@
 // Trains SimpleCNN on the digits, measures it and saves it to runs/digits; trains it again on slightly moved, turned and stretched digits (to
 // runs/digits/augmented); then shows what pretraining without labels is worth when there are only 2, 5 or 10 labels per class.
 import { data, defineTraining, models, optim } from "graftml";
-import { fewLabels } from "./few-labels.js";
-
-const { randomAffine } = data.transforms;
-const light = randomAffine({ degrees: 10, translate: [0.1, 0.1], scale: [0.9, 1.1], shear: 5 });
-const strong = randomAffine({ degrees: 20, translate: [0.12, 0.12], scale: [0.75, 1.25], shear: 20 }); // also crops: what leaves the picture is gone
+import { fewLabels, light, pretraining, usual } from "./few-labels.js";
 
 export default defineTraining({
   name: "digits",
@@ -43,15 +39,11 @@ export default defineTraining({
 
     print(`\nfew labels: conv1 and fc1 pretrained on ${images.length} digits without their labels (contrastive), then tuned with a new head`);
     await fewLabels({
+      ...usual,
       make: () => new models.SimpleCNN(),
       images, test,
-      labelsPerClass: [2, 5, 10],
       seeds: settings.studySeeds,
-      views: strong,
-      noise: 0.1,
-      pretrain: { epochs: settings.pretrainEpochs, batchSize: 64, lr: 0.002, temperature: 0.5 },
-      augment: light,
-      tune: { headSteps: 60, headLr: 0.01, steps: 100, lr: 0.001 },
+      pretrain: pretraining(settings.pretrainEpochs),
       fit, print,
     });
   },

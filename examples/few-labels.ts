@@ -2,6 +2,24 @@
 // few labels per class; the same network starts from scratch on the same labels, with the same augmentation and as many steps.
 import { arange, data, eye, F, manualSeed, type models, nn, optim, randn, train, type Tensor } from "graftml";
 
+const { randomAffine } = data.transforms;
+
+/** Slightly moved, turned and stretched, as another writer might have written it. */
+export const light = randomAffine({ degrees: 10, translate: [0.1, 0.1], scale: [0.9, 1.1], shear: 5 });
+/** The two views that pretraining compares; this also crops: what leaves the picture is gone. */
+const strong = randomAffine({ degrees: 20, translate: [0.12, 0.12], scale: [0.75, 1.25], shear: 20 });
+
+/** How all examples run the study. */
+export const usual = {
+  labelsPerClass: [2, 5, 10],
+  views: strong,
+  noise: 0.1,
+  augment: light,
+  tune: { headSteps: 60, headLr: 0.01, steps: 100, lr: 0.001 },
+};
+/** Pretraining for so many epochs. */
+export const pretraining = (epochs: number): Study["pretrain"] => ({ epochs, batchSize: 64, lr: 0.002, temperature: 0.5 });
+
 /** A study of this kind; `fit` and `print` are those that `after` of a training gets. */
 export interface Study {
   readonly make: () => models.SimpleCNN;

@@ -3,11 +3,7 @@
 // The study of digits.ts at size, on 28x28 pictures: SimpleCNN on the training pictures, then what pretraining without labels is worth. The files are
 // looked for in $GRAFT_DATA/mnist and fetched when they are missing. fashion-mnist.ts does the same with clothes.
 import { data, defineTraining, models } from "graftml";
-import { fewLabels } from "./few-labels.js";
-
-const { randomAffine } = data.transforms;
-const light = randomAffine({ degrees: 10, translate: [0.1, 0.1], scale: [0.9, 1.1], shear: 5 });
-const strong = randomAffine({ degrees: 20, translate: [0.12, 0.12], scale: [0.75, 1.25], shear: 20 });
+import { fewLabels, pretraining, usual } from "./few-labels.js";
 
 /** The training of a set of 28x28 pictures; pretraining takes the first `unlabelled` of them without their labels. */
 export const at28 = (name: "mnist" | "fashion-mnist") =>
@@ -29,15 +25,11 @@ export const at28 = (name: "mnist" | "fashion-mnist") =>
       const part = new data.ImageDataset(pixels.subarray(0, settings.unlabelled * 28 * 28), labels.subarray(0, settings.unlabelled), options);
       print(`\nfew labels: conv1 and fc1 pretrained on ${part.length} pictures of ${name} without their labels (contrastive), then tuned with a new head`);
       await fewLabels({
+        ...usual,
         make: () => new models.SimpleCNN({ inputShape: [1, 28, 28] }),
         images: part, test,
-        labelsPerClass: [2, 5, 10],
         seeds: settings.studySeeds,
-        views: strong,
-        noise: 0.1,
-        pretrain: { epochs: settings.pretrainEpochs, batchSize: 64, lr: 0.002, temperature: 0.5 },
-        augment: light,
-        tune: { headSteps: 60, headLr: 0.01, steps: 100, lr: 0.001 },
+        pretrain: pretraining(settings.pretrainEpochs),
         fit, print,
       });
     },

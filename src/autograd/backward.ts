@@ -1,5 +1,5 @@
 import { env, GraftError } from "../base/index.js";
-import { isFloat, keepNode, sameShape, showShape, Tensor, withGrad } from "../graph/index.js";
+import { keepNode, sameShape, showShape, Tensor, withGrad } from "../graph/index.js";
 import { add, ones } from "../ops/index.js";
 import { differentiate } from "./differentiate.js";
 
@@ -52,9 +52,4 @@ function hintReadBefore(): void {
   if (hinted) return;
   hinted = true;
   process.stderr.write("graft: hint: a value was read before backward(), so the step computes its forward pass again. Read it after optimizer.step(), which stores it.\n");
-}
-
-/** Throws unless `x` can be differentiated at all. */
-export function requireDifferentiable(op: string, x: Tensor, what: string): void {
-  if (!isFloat(x.dtype)) throw new GraftError("gradient", `${op}: ${what} is ${x.dtype} ${showShape(x.shape)}; only floats have gradients. Use .to("f32").`);
 }

@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { isFloat, recordOutput, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
+import { isFloat, outputSpecs, recordOutput, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
 import { cast, identity, sumTo, zeros } from "../ops/index.js";
 import { accumulate } from "./accumulate.js";
 
@@ -68,7 +68,7 @@ export function differentiate(roots: readonly Tensor[], seeds: readonly (Tensor 
 
 /** The gradient rule of one node, or the gradient of its composite definition where it has no rule. */
 function inputGradients(node: Node, slots: Arrived, needs: readonly boolean[]): readonly (Tensor | null | undefined)[] {
-  const specs = node.outputs ?? [node];
+  const specs = outputSpecs(node);
   const inputs = node.inputs.map((input) => new Tensor(input));
   if (node.op.vjp !== undefined) {
     const first = slots[0] ?? (node.outputs === undefined ? undefined : zeros(specs[0].shape, { dtype: specs[0].dtype }));

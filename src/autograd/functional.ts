@@ -1,11 +1,15 @@
 import { GraftError } from "../base/index.js";
-import { showShape, withGrad, type Tensor } from "../graph/index.js";
+import { isFloat, showShape, withGrad, type Tensor } from "../graph/index.js";
 import { identity, ones, zerosLike } from "../ops/index.js";
-import { requireDifferentiable } from "./backward.js";
 import { differentiate } from "./differentiate.js";
 
 /** What a function of tensors returns for gradients: one gradient for one argument, an array for several. */
 type Gradients = Tensor | Tensor[];
+
+/** Throws unless `x` can be differentiated at all. */
+function requireDifferentiable(op: string, x: Tensor, what: string): void {
+  if (!isFloat(x.dtype)) throw new GraftError("gradient", `${op}: ${what} is ${x.dtype} ${showShape(x.shape)}; only floats have gradients. Use .to("f32").`);
+}
 
 /** Runs `f` at fresh points that stand for `inputs` and pulls `seed(output)` back to them. */
 function pullBack(op: string, f: (...inputs: Tensor[]) => Tensor, inputs: readonly Tensor[], seed: (output: Tensor) => Tensor): { value: Tensor; gradients: Tensor[] } {

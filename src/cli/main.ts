@@ -30,6 +30,8 @@ Examples:
   graft eval runs/digits
   graft predict runs/digits digit.png
   graft inspect examples/digits.yaml
+  graft pretrain examples/lm/declarations.yaml   a tokenizer and a small GPT from scratch, from text that every checkout has
+  graft generate runs/declarations "export interface"
 
 Environment: GRAFT_DATA (folder with data sets), GRAFT_THREADS, GRAFT_BACKEND=cpu|reference, GRAFT_DEBUG=1..4, GRAFT_CHECK=1.
 Exit codes: 0 done, 1 a mistake in the input, 2 a mistake in the command line, 130 ended by Ctrl-C.`;

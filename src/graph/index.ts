@@ -3,5 +3,6 @@ export * from "./node.js";
 export * from "./op.js";
 export * from "./record.js";
 export * from "./shape.js";
+export * from "./spec.js";
 export * from "./tensor.js";
 export * from "./keep.js";

@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import type { Attrs, Node, Spec } from "./node.js";
+import type { Attrs, Spec } from "./node.js";
 import type { Tensor } from "./tensor.js";
 
 /**
@@ -89,6 +89,3 @@ export function defineOp<A extends Attrs = Attrs>(definition: Omit<Op<A>, "id">)
 
 /** All registered ops by name. */
 export const ops: ReadonlyMap<string, Op> = registry;
-
-/** The specs of all outputs of a node. */
-export const outputSpecs = (node: Node): readonly Spec[] => node.outputs ?? [node];

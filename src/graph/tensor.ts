@@ -1,9 +1,10 @@
 import { checkOptions, GraftError } from "../base/index.js";
-import { allocate, bytesPerElement, checkDType, encode, type DType, type TypedArray } from "./dtype.js";
+import { allocate, checkDType, encode, type DType, type TypedArray } from "./dtype.js";
 import type { GradientHook, Node } from "./node.js";
 import { keepNode } from "./keep.js";
 import { leafNode } from "./record.js";
 import { checkShape, showShape, sizeOf, type Shape } from "./shape.js";
+import { specBytes } from "./spec.js";
 
 /** Nested arrays of numbers (or booleans), as written in source code. */
 export type Nested = number | boolean | readonly Nested[];
@@ -38,7 +39,7 @@ export class Tensor {
   }
   /** Bytes that the value takes when stored. */
   get nbytes(): number {
-    return this.size * bytesPerElement(this.dtype);
+    return specBytes(this.node);
   }
 
   get requiresGrad(): boolean {

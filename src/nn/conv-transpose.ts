@@ -1,8 +1,8 @@
-import { checkOptions, GraftError } from "../base/index.js";
+import { checkOptions } from "../base/index.js";
 import { sizeOf, type Tensor } from "../graph/index.js";
 import { F } from "../ops/index.js";
 import type { Size } from "./conv.js";
-import { checkSize, perDim, uniformParameter } from "./fresh.js";
+import { checkGroups, perDim, uniformParameter } from "./fresh.js";
 import { Module } from "./module.js";
 import type { Parameter } from "./parameter.js";
 
@@ -45,12 +45,7 @@ abstract class ConvTranspose extends Module {
     super();
     const name = `ConvTranspose${dims}d`;
     checkOptions(name, options, known);
-    checkSize(name, "inChannels", inChannels);
-    checkSize(name, "outChannels", outChannels);
-    this.groups = checkSize(name, "groups", options.groups ?? 1);
-    if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0) {
-      throw new GraftError("argument", `${name}: ${inChannels} input and ${outChannels} output channels cannot be cut into ${this.groups} groups. Both must be multiples.`);
-    }
+    this.groups = checkGroups(name, inChannels, outChannels, options.groups ?? 1);
     this.kernelSize = perDim(name, "kernelSize", options.kernelSize, dims, 1);
     this.stride = perDim(name, "stride", options.stride ?? 1, dims, 1);
     this.padding = perDim(name, "padding", options.padding ?? 0, dims, 0);

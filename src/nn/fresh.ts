@@ -1,4 +1,4 @@
-import { checkNumber } from "../base/index.js";
+import { checkNumber, GraftError } from "../base/index.js";
 import { allocate, encode, fromData, sizeOf, type DType, type Shape, type Tensor } from "../graph/index.js";
 import { uniformValue } from "./init.js";
 import { Parameter } from "./parameter.js";
@@ -14,6 +14,17 @@ export const constantBuffer = (shape: Shape, value: number, dtype: DType = "f32"
 
 /** Checks a size: a whole number of 1 or more (0 with `least`). */
 export const checkSize = (layer: string, name: string, value: number, least = 1): number => checkNumber(layer, name, value, { min: least, whole: true });
+
+/** Checks into how many groups the channels of a convolution are cut. */
+export function checkGroups(layer: string, inChannels: number, outChannels: number, groups: number): number {
+  checkSize(layer, "inChannels", inChannels);
+  checkSize(layer, "outChannels", outChannels);
+  checkSize(layer, "groups", groups);
+  if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+    throw new GraftError("argument", `${layer}: ${inChannels} input and ${outChannels} output channels cannot be cut into ${groups} groups. Both must be multiples.`);
+  }
+  return groups;
+}
 
 /** A size given once for all dims, or per dim. */
 export function perDim(layer: string, name: string, value: number | readonly number[], dims: number, least: number): number[] {

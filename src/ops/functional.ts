@@ -16,7 +16,8 @@ export {
 } from "./activations.js";
 export { argmax, argmin } from "./argreduce.js";
 export { all, any, isclose } from "./logic.js";
-export { detach, logsumexp, max, max as amax, mean, min, min as amin, prod, std, sum, variance as var } from "./reduce.js";
+export { detach } from "./identity.js";
+export { logsumexp, max, max as amax, mean, min, min as amin, prod, std, sum, variance as var } from "./reduce.js";
 export { logSoftmax, softmax, softmin } from "./softmax.js";
 export { gumbelSoftmax } from "./gumbel.js";
 

@@ -3,7 +3,7 @@ import { normalizeDim, type Tensor } from "../graph/index.js";
 import { argmax } from "./argreduce.js";
 import { asTensor, toFloat } from "./operand.js";
 import { rand } from "./random.js";
-import { detach } from "./reduce.js";
+import { detach } from "./identity.js";
 import { add, cast, div, eq, log, log1p, maximum, neg, sub } from "./scalar.js";
 import { softmax } from "./softmax.js";
 import { iota } from "./source.js";

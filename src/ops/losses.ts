@@ -5,7 +5,8 @@ import { xlogy } from "./arithmetic.js";
 import { lossPair, reduceLoss, type LossOptions, type Reduction } from "./loss-reduction.js";
 import { reshape } from "./movement.js";
 import { asTensor, scalar, toFloat } from "./operand.js";
-import { detach, sum } from "./reduce.js";
+import { detach } from "./identity.js";
+import { sum } from "./reduce.js";
 import { abs, add, div, exp, gt, le, log, lt, mul, square, sub, where } from "./scalar.js";
 
 /**

@@ -6,7 +6,7 @@ import {
 import { padZeros } from "./join.js";
 import { asTensor } from "./operand.js";
 import { add } from "./scalar.js";
-import { reshapeView } from "./views.js";
+import { broadcastStrides, reshapeView } from "./views.js";
 
 /** Reference evaluation of a movement op: walk the view over the input's memory. */
 function gatherView(input: RefArray, view: StridedView, out: RefArray): void {
@@ -87,10 +87,7 @@ const expandOp = defineMovement<ShapeAttrs>({
   name: "expand",
   infer: ([x], { shape }) => ({ shape, dtype: x.dtype }),
   vjp: ({ grad }) => [grad], // summed back over the stretched dims by the driver
-  view: (input, { shape }) => {
-    const lead = shape.length - input.shape.length;
-    return { shape, strides: shape.map((size, d) => (d < lead || (input.shape[d - lead] === 1 && size !== 1) ? 0 : input.strides[d - lead])), offset: input.offset };
-  },
+  view: (input, { shape }) => ({ shape, strides: broadcastStrides(input, shape), offset: input.offset }),
 });
 
 /** Stretches dims of size 1 (and adds leading dims) to `shape` without copying; -1 keeps a size. */

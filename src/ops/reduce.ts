@@ -1,5 +1,6 @@
 import { checkOptions } from "../base/index.js";
 import { contiguousStrides, defineOp, normalizeDims, record, sizeOf, type Op, type Shape, type Tensor } from "../graph/index.js";
+import { detach } from "./identity.js";
 import { expand, reshape } from "./movement.js";
 import { asTensor, scalar, toCompute, toFloat } from "./operand.js";
 import { add, cast, div, eq, exp, log, logicalAnd, mul, sqrt, square, sub, where } from "./scalar.js";
@@ -121,7 +122,7 @@ export function logsumexp(x: Tensor, options: ReduceOptions = {}): Tensor {
   const top = max(floats, { dim: options.dim, keepdim: true });
   // An infinite maximum would give inf - inf; its shift is 0 (all -inf stays -inf, any +inf stays +inf).
   const finite = logicalAnd(eq(sub(top, top), 0), eq(top, top));
-  const shift = detachShift(where(finite, top, scalar(0, floats.dtype)));
+  const shift = detach(where(finite, top, scalar(0, floats.dtype)));
   const total = cast(add(log(sum(exp(sub(floats, shift)), { dim: options.dim, keepdim: true })), shift), toFloat(x).dtype);
   return options.keepdim ? total : reshape(total, droppedShape(x, options.dim));
 }
@@ -130,20 +131,6 @@ const droppedShape = (x: Tensor, dim: ReduceOptions["dim"]): number[] => {
   const dims = normalizeDims("logsumexp", dim, x.ndim);
   return x.shape.filter((_, d) => !dims.includes(d));
 };
-
-const detachShift = (x: Tensor): Tensor => record(detachOp, [x]);
-
-/** The same value without a gradient. */
-export const detachOp = defineOp({
-  name: "detach",
-  trait: "movement",
-  infer: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
-  view: (input) => input,
-  evaluate: ([x], _, [out]) => out.data.set(x.data),
-});
-
-/** The same value, cut off from the gradient. */
-export const detach = (x: Tensor): Tensor => record(detachOp, [asTensor("detach", "x", x)]);
 
 /** Sums `x` down to `shape`, the inverse of broadcasting; the gradient driver uses it. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {

@@ -1,7 +1,8 @@
 import { computeDType, defineOp, normalizeDim, record, sizeOf, type RefArray, type Tensor } from "../graph/index.js";
 import { permute, reshape } from "./movement.js";
 import { asTensor } from "./operand.js";
-import { detach, max, sum } from "./reduce.js";
+import { detach } from "./identity.js";
+import { max, sum } from "./reduce.js";
 import { floatKernel, logSumOf, plainLogSoftmax } from "./rows.js";
 import { cast, div, exp, mul, neg, requireFloat, sub } from "./scalar.js";
 

@@ -11,6 +11,12 @@ export function isContiguous({ shape, strides }: StridedView): boolean {
   return true;
 }
 
+/** The strides of a view stretched to `shape`: 0 for new leading dims, and where a size of 1 stretches. */
+export function broadcastStrides(view: Pick<StridedView, "shape" | "strides">, shape: Shape): number[] {
+  const lead = shape.length - view.shape.length;
+  return shape.map((size, d) => (d < lead || (view.shape[d - lead] === 1 && size !== 1) ? 0 : view.strides[d - lead]));
+}
+
 /**
  * The strides that show the same memory under another shape, or undefined where that needs a copy.
  * Runs of dims that lie densely inside each other are matched against runs of the new shape with the same product.

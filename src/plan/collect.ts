@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { showShape, type Attrs, type Node } from "../graph/index.js";
+import { showShape, type Node } from "../graph/index.js";
 
 let walks = 0;
 
@@ -42,14 +42,4 @@ export const inputCount = (node: Node): number => (node.op.trait === "movement" 
 function staleError(node: Node): GraftError {
   const by = node.consumedBy ?? "a later step";
   return new GraftError("stale", `read: a tensor was recorded from a value ${showShape(node.shape)} that ${by} has overwritten since. Ask for it before the step (await t.data(), or t.keep()), or record it again.`);
-}
-
-/** Attributes as text; equal text means equal attributes. */
-export function attrsKey(attrs: Attrs): string {
-  let key = "";
-  for (const name in attrs) {
-    const value = attrs[name];
-    key += `${name}:${typeof value === "number" && value === 0 && 1 / value < 0 ? "-0" : String(value)};`;
-  }
-  return key;
 }

@@ -1,9 +1,9 @@
-import { bytesPerElement, sizeOf, type Node, type Spec } from "../graph/index.js";
-import { Grouping, type Group } from "./group.js";
+import { sizeOf, specBytes, type Node } from "../graph/index.js";
+import { groupInputs, Grouping, type Group } from "./group.js";
 import { lowerGroup, type Location } from "./lower.js";
 import { placeBlocks } from "./memory.js";
 import { place, type Assignment } from "./place.js";
-import { groupInputs, schedule } from "./schedule.js";
+import { schedule } from "./schedule.js";
 import { Simplifier } from "./simplify.js";
 import { transposeProducts } from "./transpose.js";
 import { arena, type Lifetime, type Plan, type PlanStep, type Slot, type Target } from "./types.js";
@@ -15,8 +15,6 @@ export interface Goal {
   /** Nodes of trait `assign`: their first input is overwritten by their second. */
   readonly assignments: readonly Node[];
 }
-
-const bytesOf = (spec: Spec): number => sizeOf(spec.shape) * bytesPerElement(spec.dtype);
 
 /** Compiles a graph: simplify, place copies, group, schedule, lay out memory, lower. */
 export function compileGraph(nodes: readonly Node[], goal: Goal, target: Target): Plan {
@@ -75,7 +73,7 @@ function build(order: readonly Group[], grouping: Grouping, { wanted, views }: R
         blockOf.set(value, reused);
       } else {
         blockOf.set(value, blocks.length);
-        blocks.push({ value, bytes: bytesOf(value), from: step, to });
+        blocks.push({ value, bytes: specBytes(value), from: step, to });
       }
     }
   });
@@ -116,7 +114,7 @@ function inPlace(
     if (block === undefined || used.has(block) || lastUse.get(input) !== step) continue;
     const sameOrder = input.shape.length === group.space.length && input.shape.every((size, d) => size === group.space[d]);
     const alone = inputs.every((other) => other === input || blockOf.get(views.resolve(other)!.base) !== block);
-    if (sameOrder && alone && bytesOf(input) === bytesOf(value)) return block;
+    if (sameOrder && alone && specBytes(input) === specBytes(value)) return block;
   }
   return undefined;
 }

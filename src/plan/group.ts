@@ -124,7 +124,7 @@ export class Grouping {
   }
 
   private canJoin(value: Value, group: Group): boolean {
-    if (group.members.length >= maxMembers || this.inputCount(value, group) > maxInputs) return false;
+    if (group.members.length >= maxMembers || inputsOf([...group.members, value]).length > maxInputs) return false;
     if (value.op.trait !== "scalar" && (group.root !== undefined || group.kind !== "map")) return false;
     let outside = this.wanted.has(value);
     for (const { user, direct } of this.usesOf(value)) {
@@ -138,13 +138,6 @@ export class Grouping {
       }
     }
     return !(outside && group.kind === "reduce");
-  }
-
-  private inputCount(value: Value, group: Group): number {
-    const inside = new Set([...group.members, value]);
-    const inputs = new Set<Value>();
-    for (const member of inside) for (const input of member.inputs) if (input.kind !== "constant" && !inside.has(input)) inputs.add(input);
-    return inputs.size;
   }
 
   /** Whether `to` needs something that `from` computes, directly or not. */
@@ -170,3 +163,14 @@ export class Grouping {
 function spaceOf(value: Value): Shape {
   return value.op.trait === "reduce" ? value.inputs[0].shape : value.shape;
 }
+
+/** The values that others take from outside themselves; constants are part of the program. */
+function inputsOf(values: readonly Value[]): Value[] {
+  const inside = new Set(values);
+  const inputs = new Set<Value>();
+  for (const value of inside) for (const input of value.inputs) if (input.kind !== "constant" && !inside.has(input)) inputs.add(input);
+  return [...inputs];
+}
+
+/** The values that a group takes from memory. */
+export const groupInputs = (group: Group): Value[] => inputsOf(group.root === undefined ? group.members : [...group.members, group.root]);

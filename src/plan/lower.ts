@@ -1,4 +1,5 @@
-import { bytesPerElement, sameShape, sizeOf, type Shape } from "../graph/index.js";
+import { bytesPerElement, computeDType, outputSpecs, sameShape, sizeOf, type Shape } from "../graph/index.js";
+import { broadcastStrides } from "../ops/index.js";
 import type { Group } from "./group.js";
 import type { Views } from "./place.js";
 import { buildProgram } from "./program.js";
@@ -16,8 +17,7 @@ const reduceKinds: Readonly<Record<string, number>> = { sum: 0, prod: 1, max: 2,
 /** The window on memory of a value, broadcast to `space` where that is given. */
 function viewOf(value: Value, views: Views, locate: (base: Value) => Location, space: Shape = value.shape): PlanView {
   const { base, view, virtual: isVirtual } = views.resolve(value)!;
-  const lead = space.length - view.shape.length;
-  const strides = space.map((size, d) => (d < lead || (view.shape[d - lead] === 1 && size !== 1) ? 0 : view.strides[d - lead]));
+  const strides = broadcastStrides(view, space);
   if (isVirtual) return { buffer: virtual, offset: view.offset, dtype: value.dtype, shape: space, strides };
   const { buffer, offset } = locate(base);
   return { buffer, offset: offset + view.offset * bytesPerElement(base.dtype), dtype: base.dtype, shape: space, strides };
@@ -29,7 +29,7 @@ export function lowerGroup(group: Group, stored: readonly Value[], views: Views,
   const out = (value: Value): PlanView => viewOf(value, views, locate);
   const origin = Math.max(...members.map((value) => value.origin), group.root?.origin ?? 0);
   const label = [...(group.root === undefined ? [] : [group.root]), ...members].map((value) => value.op.name).join("+");
-  const flopsOf = (value: Value): number => value.op.flops?.(value.inputs, value.attrs, value.outputs ?? [value]) ?? sizeOf(value.shape);
+  const flopsOf = (value: Value): number => value.op.flops?.(value.inputs, value.attrs, outputSpecs(value)) ?? sizeOf(value.shape);
   const flops = members.reduce((total, value) => total + flopsOf(value), group.root === undefined ? 0 : flopsOf(group.root));
   const common = { flops, label, origin };
 
@@ -80,14 +80,14 @@ export function lowerGroup(group: Group, stored: readonly Value[], views: Views,
     const step = { ...common, kernel: "matmul", attrs: [], program: epilogue?.program, evaluation };
     return { ...step, ...foldBatch(own[0], own[1], extra, stored.map(out)) };
   }
-  const call = root.op.kernel?.(root.inputs, root.attrs, root.outputs ?? [root]);
+  const call = root.op.kernel?.(root.inputs, root.attrs, outputSpecs(root));
   return { ...common, kernel: call?.name ?? root.op.name, inputs: [...own, ...extra], outputs: stored.map(out), attrs: call?.attrs ?? [], program: epilogue?.program, evaluation };
 }
 
 /** The program of a reduction whose input needs no computation. */
 function identityProgram(source: Value): ReturnType<typeof buildProgram> {
   if (source.kind !== "constant") return { program: { inputCount: 1, registerCount: 1, instrs: [], stores: [0] }, inputs: [source] };
-  const kind = source.dtype === "f64" ? "f64" : source.dtype === "f32" || source.dtype === "bf16" || source.dtype === "f16" ? "f32" : "i32";
+  const kind = computeDType(source.dtype);
   return { program: { inputCount: 0, registerCount: 1, instrs: [{ opcode: `const.${kind}`, dst: 0, args: [], immediate: source.constant }], stores: [0] }, inputs: [] };
 }
 
@@ -127,9 +127,7 @@ function foldRows(view: PlanView): PlanView | undefined {
 }
 
 function broadcastBatch(view: PlanView, space: Shape): PlanView {
-  const batch = space.slice(0, -2);
-  const lead = space.length - view.shape.length;
-  const strides = batch.map((size, d) => (d < lead || (view.shape[d - lead] === 1 && size !== 1) ? 0 : view.strides[d - lead]));
-  return { ...view, shape: [...batch, ...view.shape.slice(-2)], strides: [...strides, ...view.strides.slice(-2)] };
+  const shape = [...space.slice(0, -2), ...view.shape.slice(-2)];
+  return { ...view, shape, strides: broadcastStrides(view, shape) };
 }
 

@@ -1,4 +1,4 @@
-import { contiguousStrides, type StridedView } from "../graph/index.js";
+import { contiguousStrides, outputSpecs, type StridedView } from "../graph/index.js";
 import { copyOp, iotaOp, isContiguous } from "../ops/index.js";
 import type { Value } from "./value.js";
 
@@ -81,7 +81,7 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
       const { trait } = value.op;
       if (trait === "contract") inputs = inputs.map((input) => inMemory(input, true));
       else if (trait === "opaque" || trait === "gather" || trait === "random") {
-        const strided = value.op.kernel?.(inputs, value.attrs, value.outputs ?? [value])?.strided === true;
+        const strided = value.op.kernel?.(inputs, value.attrs, outputSpecs(value))?.strided === true;
         inputs = inputs.map((input) => inMemory(input, strided));
       }
     }

@@ -1,14 +1,6 @@
-import type { Grouping, Group } from "./group.js";
+import { groupInputs, type Group, type Grouping } from "./group.js";
 import type { Assignment, Views } from "./place.js";
 import type { Value } from "./value.js";
-
-/** The values that a group takes from memory. */
-export function groupInputs(group: Group): Value[] {
-  const inside = new Set<Value>(group.root === undefined ? group.members : [...group.members, group.root]);
-  const inputs = new Set<Value>();
-  for (const value of inside) for (const input of value.inputs) if (input.kind !== "constant" && !inside.has(input)) inputs.add(input);
-  return [...inputs];
-}
 
 /**
  * Orders the groups: what they need first, readers of an input before the group that overwrites it. Groups that overwrite run as soon as they

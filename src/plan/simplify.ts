@@ -1,7 +1,7 @@
 import { GraftError } from "../base/index.js";
-import { decode, encode, leafNode, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
+import { decode, encode, leafNode, outputSpecs, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
 import { fullOp } from "../ops/index.js";
-import { attrsKey, inputCount } from "./collect.js";
+import { inputCount } from "./collect.js";
 import type { Target } from "./types.js";
 import { ValueTable, type Value } from "./value.js";
 
@@ -66,7 +66,7 @@ export class Simplifier {
     if (op.trait === "reduce" && inputs[0].kind === "constant") return this.constant(node.shape, node.dtype, rounded(node.dtype, reduceConstant(op, inputs[0], node)));
     if (op.trait === "output" && this.expanded.has(inputs[0])) return this.expanded.get(inputs[0])![attrs.index as number];
     const needsKernel = op.trait === "opaque" || op.trait === "gather" || op.trait === "random";
-    if (needsKernel && !this.target.supports(op, node.inputs, attrs, node.outputs ?? [node])) return this.expand(node, inputs);
+    if (needsKernel && !this.target.supports(op, node.inputs, attrs, outputSpecs(node))) return this.expand(node, inputs);
     const key = `${op.id} ${inputs.map((input) => this.table.id(input)).join()} ${attrsKey(attrs)} ${node.recompute}`;
     return this.make("op", op, attrs, inputs, node, node.outputs, 0, key);
   }
@@ -105,6 +105,16 @@ export class Simplifier {
     this.expanded.set(tuple, outputs);
     return tuple;
   }
+}
+
+/** Attributes as text; equal text means equal attributes. */
+function attrsKey(attrs: Attrs): string {
+  let key = "";
+  for (const name in attrs) {
+    const value = attrs[name];
+    key += `${name}:${typeof value === "number" && value === 0 && 1 / value < 0 ? "-0" : String(value)};`;
+  }
+  return key;
 }
 
 /** A reduction of equal numbers: folds by doubling, so that a large shape costs nothing. */

@@ -1,6 +1,6 @@
 import { GraftError } from "../base/index.js";
 import { allocate, decode, sizeOf, type DType, type Node, type TypedArray } from "../graph/index.js";
-import { compileGraph, type Goal, type Plan } from "../plan/index.js";
+import { compileGraph, type Plan } from "../plan/index.js";
 import { referenceBackend } from "../backend/index.js";
 import { targetOf } from "./plans.js";
 
@@ -20,7 +20,6 @@ export const tolerance: Readonly<Record<DType, { readonly rtol: number; readonly
  * once the run has ended, and throws `backend` naming the first that differs.
  */
 export function compareWithReference(plan: Plan, nodes: readonly Node[], slots: readonly TypedArray[]): () => void {
-  const goal: Goal = { outputs: [], assignments: [] };
   const outputs = plan.slots.filter(({ kind }) => kind === "output").map(({ node }) => nodes[node]);
   const assignments = nodes.filter((node) => node.op.trait === "assign" && plan.slots.some(({ kind, node: old }) => kind === "assigned" && nodes[old] === node.inputs[0]));
   // the nodes count as computed by now; the reference sees them as they were
@@ -31,7 +30,7 @@ export function compareWithReference(plan: Plan, nodes: readonly Node[], slots: 
   });
   let reference: Plan;
   try {
-    reference = compileGraph(nodes, { ...goal, outputs, assignments }, targetOf(referenceBackend));
+    reference = compileGraph(nodes, { outputs, assignments }, targetOf(referenceBackend));
   } finally {
     nodes.forEach((node, i) => void (node.value = values[i]));
   }

@@ -1,8 +1,8 @@
-import { bytesPerElement, keepNode, sizeOf, takeKept, Tensor, type Node } from "../graph/index.js";
+import { keepNode, takeKept, Tensor, type Node } from "../graph/index.js";
 import { clearPending, isPendingAssign, pendingAssigns } from "../ops/index.js";
 import { collectNodes, compileGraph } from "../plan/index.js";
 import { currentBackend } from "./device.js";
-import { targetOf } from "./plans.js";
+import { slotBytes, targetOf } from "./plans.js";
 import { realizeSync } from "./realize.js";
 
 /** What a plan would take to run. */
@@ -57,7 +57,6 @@ export function planOf(body: () => readonly Tensor[] | void): PlanInfo {
   if (unknown.length > 0) realizeSync(...unknown.map((node) => new Tensor(node)));
   const backend = currentBackend();
   const plan = compileGraph(collectNodes([...outputs, ...assignments]), { outputs, assignments }, targetOf(backend));
-  const bytesOf = (output: boolean): number => plan.slots.reduce((sum, { kind, shape, dtype }) => ((kind === "output") === output ? sum + sizeOf(shape) * bytesPerElement(dtype) : sum), 0);
-  const [outputBytes, inputBytes] = [bytesOf(true), bytesOf(false)];
+  const [outputBytes, inputBytes] = [slotBytes(plan, true), slotBytes(plan, false)];
   return { flops: plan.flops, steps: plan.steps.length, arenaBytes: plan.arenaBytes, outputBytes, inputBytes, peakBytes: plan.arenaBytes + outputBytes + inputBytes };
 }

@@ -1,5 +1,5 @@
 import { env, GraftError } from "../base/index.js";
-import { bytesPerElement, sizeOf, type Node } from "../graph/index.js";
+import { specBytes, type Node } from "../graph/index.js";
 import { compileGraph, printPlan, signature, type Goal, type Plan, type Target } from "../plan/index.js";
 import type { Backend, LoadedPlan } from "../backend/index.js";
 import { PlanCache } from "./plan-cache.js";
@@ -45,9 +45,12 @@ export function planFor(backend: Backend, nodes: readonly Node[], goal: Goal): C
   return compiled;
 }
 
+/** Bytes of the slots that a run fills with new results, or of those that are there before it. */
+export const slotBytes = (plan: Plan, results: boolean): number => plan.slots.reduce((total, slot) => ((slot.kind === "output") === results ? total + specBytes(slot) : total), 0);
+
 /** Bytes of working memory and of new results that a run of a plan needs. */
 export function planBytes(plan: Plan): number {
-  return plan.slots.reduce((total, { kind, shape, dtype }) => (kind === "output" ? total + sizeOf(shape) * bytesPerElement(dtype) : total), plan.arenaBytes);
+  return plan.arenaBytes + slotBytes(plan, true);
 }
 
 const gib = (bytes: number): string => (bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`);

@@ -1,9 +1,9 @@
 import { env } from "../base/index.js";
-import { bytesPerElement, sizeOf } from "../graph/index.js";
+import { specBytes } from "../graph/index.js";
 import type { PlanStep } from "../plan/index.js";
 import type { Compiled } from "./plans.js";
 
-const bytesMoved = (step: PlanStep): number => [...step.inputs, ...step.outputs].reduce((total, view) => total + sizeOf(view.shape) * bytesPerElement(view.dtype), 0);
+const bytesMoved = (step: PlanStep): number => [...step.inputs, ...step.outputs].reduce((total, view) => total + specBytes(view), 0);
 
 /** GRAFT_DEBUG: a line per run; from 2 on a line per kernel with its time, GFLOP/s and GB/s. */
 export function reportRun({ plan, loaded }: Compiled, milliseconds: number): void {

@@ -13,7 +13,6 @@ export interface MemoryReport {
   toString(): string;
 }
 
-const bytesOf = (x: Tensor): number => x.size * bytesPerElement(x.dtype);
 const stateBytes = (x: Tensor): number => bytesPerElement(computeDType(x.dtype));
 
 /** State per parameter: so many tensors of its shape, or a number of values. */
@@ -48,8 +47,8 @@ export function memory(model: Module, optimizer = "adamw"): MemoryReport {
   if (!Object.hasOwn(states, name)) throw new GraftError("argument", `memory: there is no optimizer ${JSON.stringify(optimizer)}.${didYouMean(name, Object.keys(states))} Known: ${Object.keys(states).join(", ")}.`);
   const learning = model.parameters().filter(({ requiresGrad }) => requiresGrad);
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-  const weights = sum([...model.parameters(), ...model.buffers()].map(bytesOf));
-  const gradients = sum(learning.map(bytesOf));
+  const weights = sum([...model.parameters(), ...model.buffers()].map(({ nbytes }) => nbytes));
+  const gradients = sum(learning.map(({ nbytes }) => nbytes));
   const state = sum(learning.map((x) => states[name](x) * stateBytes(x)));
   const total = weights + gradients + state;
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -1,4 +1,4 @@
-import { decode, encode, sizeOf, viewBytes, type RefArray, type TypedArray } from "../../graph/index.js";
+import { bytesPerElement, decode, encode, sizeOf, viewBytes, type RefArray, type TypedArray } from "../../graph/index.js";
 import { arena, virtual, type PlanView } from "../../plan/index.js";
 
 /** Calls `visit` with the element position of every index of a view, in order. */
@@ -18,7 +18,7 @@ function walk({ shape, strides }: PlanView, start: number, visit: (at: number, i
 
 function memoryOf(view: PlanView, slots: readonly TypedArray[], arenaBytes: ArrayBuffer): { array: TypedArray; start: number } {
   const buffer = view.buffer === arena ? new Uint8Array(arenaBytes) : slots[view.buffer];
-  const bytes = viewBytes(view.dtype, new ArrayBuffer(0), 0, 0).BYTES_PER_ELEMENT;
+  const bytes = bytesPerElement(view.dtype);
   const array = viewBytes(view.dtype, buffer.buffer, buffer.byteOffset, Math.floor(buffer.byteLength / bytes));
   return { array, start: view.offset / bytes };
 }
