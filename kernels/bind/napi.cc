@@ -323,7 +323,7 @@ napi_value planTimes(napi_env env, napi_callback_info info) {
 void freeBuffer(napi_env env, void* data, void* hint) {
   const size_t bytes = size_t(reinterpret_cast<uintptr_t>(hint));
   int64_t total;
-  graft::freeAligned(data, bytes);
+  graft::freeResult(data, bytes);
   napi_adjust_external_memory(env, -int64_t(bytes), &total);
 }
 
@@ -333,7 +333,7 @@ napi_value allocate(napi_env env, napi_callback_info info) {
   double wanted;
   if (napi_get_value_double(env, values[0], &wanted) != napi_ok || !(wanted >= 0 && wanted <= 9007199254740991.0)) return raiseType(env, "allocate: expected a number of bytes");
   const size_t bytes = size_t(wanted);
-  void* data = graft::allocateAligned(bytes);
+  void* data = graft::allocateResult(bytes);
   char message[96];
   snprintf(message, sizeof message, "allocate: %.0f bytes could not be had", wanted);
   if (!data) return raise(env, message);
@@ -344,7 +344,7 @@ napi_value allocate(napi_env env, napi_callback_info info) {
     return result;
   }
   // Hosts that keep all buffers inside V8's own cage (Electron) refuse external memory: then an ordinary buffer has to do.
-  graft::freeAligned(data, bytes);
+  graft::freeResult(data, bytes);
   void* own = nullptr;
   if (status != napi_no_external_buffers_allowed || napi_create_arraybuffer(env, bytes, &own, &result) != napi_ok) return raise(env, message);
   return result;

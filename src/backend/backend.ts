@@ -22,7 +22,7 @@ export interface Backend extends Pick<Target, "supports"> {
   /** One line on what computes, for people: instruction set, threads. */
   readonly description: string;
   load(plan: Plan): LoadedPlan;
-  /** Zeroed memory in which the backend likes results to be. */
+  /** Memory in which the backend likes results to be; its content is anything, since every run writes its results whole. */
   allocate(dtype: DType, length: number): TypedArray;
   /** Switches the measuring of steps. */
   profile(on: boolean): void;
