@@ -320,12 +320,8 @@ napi_value planTimes(napi_env env, napi_callback_info info) {
   return result;
 }
 
-void freeBuffer(napi_env env, void* data, void* hint) {
-  const size_t bytes = size_t(reinterpret_cast<uintptr_t>(hint));
-  int64_t total;
-  graft::freeResult(data, bytes);
-  napi_adjust_external_memory(env, -int64_t(bytes), &total);
-}
+// V8 counts the bytes of external buffers itself; counting them here as well would make it collect twice as often.
+void freeBuffer(napi_env, void* data, void* hint) { graft::freeResult(data, size_t(reinterpret_cast<uintptr_t>(hint))); }
 
 napi_value allocate(napi_env env, napi_callback_info info) {
   napi_value values[1], result = nullptr;
@@ -338,11 +334,7 @@ napi_value allocate(napi_env env, napi_callback_info info) {
   snprintf(message, sizeof message, "allocate: %.0f bytes could not be had", wanted);
   if (!data) return raise(env, message);
   const napi_status status = napi_create_external_arraybuffer(env, data, bytes, freeBuffer, reinterpret_cast<void*>(uintptr_t(bytes)), &result);
-  int64_t total;
-  if (status == napi_ok) {
-    napi_adjust_external_memory(env, int64_t(bytes), &total);
-    return result;
-  }
+  if (status == napi_ok) return result;
   // Hosts that keep all buffers inside V8's own cage (Electron) refuse external memory: then an ordinary buffer has to do.
   graft::freeResult(data, bytes);
   void* own = nullptr;
