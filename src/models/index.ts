@@ -12,6 +12,7 @@ export { type CodeConsent } from "./user-module.js";
 export { generationConfigOf, type LoadTextOptions } from "./text/files.js";
 export { textModelTypes, type HeadOptions, type TextTask } from "./text/hugging-face.js";
 export { checkpointGradients } from "./text/checkpointing.js";
+export { contextLength } from "./text/context-length.js";
 export type { BertForMaskedLM, BertForSequenceClassification, BertForTokenClassification } from "./bert.js";
 export type { DistilBertForMaskedLM, DistilBertForSequenceClassification, DistilBertForTokenClassification } from "./distilbert.js";
 export type { Gemma2ForCausalLM } from "./gemma2.js";
