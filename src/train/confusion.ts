@@ -1,7 +1,7 @@
 import { GraftError } from "../base/index.js";
 
-/** How numbers per class become one: over all predictions, or as the mean over classes. */
-export type Average = "micro" | "macro";
+/** How numbers per class become one: over all predictions, as the mean over classes, or as the mean weighted by the samples of each class. */
+export type Average = "micro" | "macro" | "weighted";
 
 /** What one class came to. */
 export interface ClassScores {
@@ -89,6 +89,8 @@ export class ConfusionMatrix {
   private average(score: "precision" | "recall" | "f1", average: Average): number {
     // with one label per sample every wrong one is a false positive here and a false negative there: all three are the accuracy
     if (average === "micro") return this.accuracy;
+    if (average === "weighted") return ratio(this.perClass.reduce((sum, scores) => sum + scores[score] * scores.support, 0), this.total);
+    if (average !== "macro") throw new GraftError("argument", `ConfusionMatrix: the average is ${JSON.stringify(average)}. Use "micro", "macro" or "weighted".`);
     return ratio(this.perClass.reduce((sum, scores) => sum + scores[score], 0), this.classes);
   }
   /** Right ones among those taken for a class. */

@@ -4,12 +4,13 @@ import type { Module } from "../nn/index.js";
 import { argmax, getRandomState, setRandomState } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { objective, samplesIn, type Objective } from "./batch.js";
+import { ClassProbabilities } from "./class-probabilities.js";
 import { ConfusionMatrix, type ClassScores } from "./confusion.js";
 import { locate } from "./errors.js";
 import { Meter } from "./meter.js";
 import { accuracy, isClassification } from "./metrics.js";
 import { evaluationLoader } from "./sources.js";
-import type { Batch, BatchMetric, BatchStep, ConfusionMetric, DataSource, LossFunction, Metrics } from "./types.js";
+import type { Batch, BatchStep, DataSource, LossFunction, Metric, Metrics, ProbabilityMetric } from "./types.js";
 
 /** Options of {@link evaluate}. */
 export interface EvaluateOptions {
@@ -81,9 +82,12 @@ export async function evaluate(model: Module, source: DataSource, options: Evalu
   return run.result(aborted);
 }
 
+const isProbabilityMetric = (metric: Metric): metric is ProbabilityMetric => typeof metric === "object" && "ofProbabilities" in metric;
+
 class EvaluationRun {
   private readonly meter = new Meter();
   private matrix: ConfusionMatrix | undefined;
+  private probabilities: ClassProbabilities | undefined;
 
   constructor(
     private readonly model: Module,
@@ -96,10 +100,12 @@ class EvaluationRun {
   async batch(batch: Batch, explain: (error: unknown) => unknown): Promise<void> {
     try {
       const recorded = noGrad(() => this.record(batch));
-      await realize(recorded.loss, ...recorded.numbers.map(([, value]) => value), ...(recorded.predicted === undefined ? [] : [recorded.predicted]));
+      const kept = [recorded.predicted, recorded.scores].filter((tensor) => tensor !== undefined);
+      await realize(recorded.loss, ...recorded.numbers.map(([, value]) => value), ...kept);
       const values = Object.fromEntries(recorded.numbers.map(([name, value]) => [name, value.item()]));
       this.meter.add({ loss: recorded.loss.item(), ...values }, this.counted(batch));
       if (recorded.predicted !== undefined) await this.count(recorded.target!, recorded.predicted, recorded.classes);
+      if (recorded.scores !== undefined) await this.collect(recorded.target!, recorded.scores);
     } catch (error) {
       throw explain(error);
     }
@@ -111,11 +117,12 @@ class EvaluationRun {
     const numbers: [string, Tensor][] = [];
     if (output !== undefined && target !== undefined) {
       for (const [name, metric] of Object.entries(this.metrics ?? (labels ? { accuracy } : {}))) {
-        if (typeof metric === "function") numbers.push([name, (metric as BatchMetric)(output, target)]);
+        if (typeof metric === "function") numbers.push([name, metric(output, target)]);
       }
     }
     const predicted = labels && target!.ndim === 1 ? argmax(output!, { dim: 1 }) : undefined;
-    return { loss, numbers, predicted, target, classes: output?.shape[1] ?? 0 };
+    const scores = predicted !== undefined && Object.values(this.metrics ?? {}).some(isProbabilityMetric) ? output : undefined;
+    return { loss, numbers, predicted, scores, target, classes: output?.shape[1] ?? 0 };
   }
 
   private async count(target: Tensor, predicted: Tensor, classes: number): Promise<void> {
@@ -124,12 +131,22 @@ class EvaluationRun {
     for (let i = 0; i < targets.length; i++) if (targets[i] >= 0) this.matrix.add(targets[i], found[i]); // a negative label is one that the loss ignores
   }
 
+  private async collect(target: Tensor, scores: Tensor): Promise<void> {
+    const [, classes] = scores.shape;
+    this.probabilities ??= new ClassProbabilities(classes);
+    const [targets, values] = [await target.data(), await scores.data()];
+    for (let i = 0; i < targets.length; i++) if (targets[i] >= 0) this.probabilities.addLogits(targets[i], values.subarray(i * classes, (i + 1) * classes));
+  }
+
   result(aborted: boolean): Evaluation {
     const { loss, ...means } = this.meter.means();
     const confusion = this.matrix;
     const metrics: Record<string, number> = { ...means };
-    if (confusion !== undefined) {
-      for (const [name, metric] of Object.entries(this.metrics ?? {})) if (typeof metric !== "function") metrics[name] = (metric as ConfusionMetric).of(confusion);
+    for (const [name, metric] of Object.entries(this.metrics ?? {})) {
+      if (typeof metric === "function") continue;
+      if (!isProbabilityMetric(metric)) {
+        if (confusion !== undefined) metrics[name] = metric.of(confusion);
+      } else if (this.probabilities !== undefined) metrics[name] = metric.ofProbabilities(this.probabilities);
     }
     return { samples: this.meter.samples, loss, accuracy: metrics.accuracy ?? confusion?.accuracy, metrics, confusion, perClass: confusion?.perClass, aborted };
   }

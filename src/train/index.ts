@@ -1,12 +1,14 @@
+export { classify, evaluateClassifier, type ClassifyOptions, type ClassSamples, type EvaluateClassifierOptions } from "./classify.js";
 export { ConfusionMatrix, type Average, type ClassScores } from "./confusion.js";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.js";
 export { fit } from "./fit.js";
 export { lmGroups, lmSchedule, type LmOptions, type ScheduleName } from "./lm-options.js";
 export { pretrain, sft, type PretrainOptions, type SftOptions, type TokenBlocks } from "./lm.js";
 export { inspect, type Inspection, type InspectOptions, type LayerInfo } from "./inspect.js";
+export { mlm, type MlmOptions, type TokenRows } from "./mlm.js";
 export * as metrics from "./metrics.js";
 export { Progress, showNumber, showTime, type Output, type StepView } from "./progress.js";
 export type {
   Batch, BatchMetric, BatchSource, BatchStep, Best, Callbacks, CheckpointOptions, ConfusionMetric, CountOption, DataSource, FitOptions, FitResult, HistoryRecord, LossFunction, Metric, Metrics,
-  Reply, SchedulerOption, StepOutcome, StopOptions, StopReason, TrainOptimizer,
+  ProbabilityMetric, Reply, SchedulerOption, StepOutcome, StopOptions, StopReason, TrainOptimizer,
 } from "./types.js";

@@ -97,3 +97,7 @@ export function fitOptionsOf(op: string, options: LmOptions, defaults: LmDefault
     compile: options.compile ?? false,
   };
 }
+
+/** Recording a step costs more than computing it in models of few values. */
+export const isSmall = (model: Module, { accumulate = 1, optimizer }: Pick<FitOptions, "accumulate" | "optimizer">): boolean =>
+  accumulate === 1 && optimizer === undefined && model.parameters().reduce((sum, { size }) => sum + size, 0) < 5e6;

@@ -1,12 +1,13 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { DataLoader, text, toTensors, type Dataset } from "../data/index.js";
-import { Tensor } from "../graph/index.js";
-import type { TextInputs, TextOutput } from "../models/index.js";
+import type { Tensor } from "../graph/index.js";
 import type { Module } from "../nn/index.js";
 import { F } from "../ops/index.js";
 import { fit } from "./fit.js";
-import { fitOptionsOf, lmOptionNames, type LmOptions } from "./lm-options.js";
-import type { Batch, BatchSource, BatchStep, FitOptions, FitResult } from "./types.js";
+import { fitOptionsOf, isSmall, lmOptionNames, type LmOptions } from "./lm-options.js";
+import { bitsPerByte, perplexity } from "./metrics.js";
+import { outputOf } from "./text-output.js";
+import type { Batch, BatchSource, BatchStep, FitResult } from "./types.js";
 
 /** Blocks of token ids, (input, target), each Int32Array [T], the target one token ahead: a `data.text.TokenDataset`. */
 export type TokenBlocks = Dataset<readonly [Int32Array, Int32Array]>;
@@ -33,19 +34,9 @@ export interface SftOptions extends LmOptions {
   readonly padId?: number;
 }
 
-const log2 = Math.log(2);
-
-function outputOf(model: Module, inputIds: Tensor, inputs?: TextInputs): TextOutput {
-  const output: unknown = (model.forward as (inputIds: Tensor, inputs?: TextInputs) => unknown)(inputIds, inputs);
-  if (output instanceof Tensor || typeof output !== "object" || output === null || !("logits" in output)) {
-    throw new GraftError("argument", `train: ${model.constructor.name}.forward does not give { logits }. Pass a language model (models.load, models.create), or use train.fit with a step of your own.`);
-  }
-  return output as TextOutput;
-}
-
 const derived = (bytesPerToken: number | undefined) => ({ loss }: { readonly loss: number }) => ({
-  perplexity: Math.exp(loss),
-  ...(bytesPerToken === undefined ? {} : { bits_per_byte: loss / log2 / bytesPerToken }), // nats per token to bits, over the bytes of a token
+  perplexity: perplexity(loss),
+  ...(bytesPerToken === undefined ? {} : { bits_per_byte: bitsPerByte(loss, bytesPerToken) }),
 });
 
 /**
@@ -115,10 +106,6 @@ export async function sft(model: Module, samples: TokenSamples, options: SftOpti
     compile: rest.compile ?? (packing && isSmall(model, rest)),
   });
 }
-
-/** Recording a step costs more than computing it in models of few values. */
-const isSmall = (model: Module, { accumulate = 1, optimizer }: Pick<FitOptions, "accumulate" | "optimizer">): boolean =>
-  accumulate === 1 && optimizer === undefined && model.parameters().reduce((sum, { size }) => sum + size, 0) < 5e6;
 
 /** Labels that cost something: the first of a row is predicted by nothing. */
 function learntTokens(batch: Batch): number {

@@ -4,7 +4,11 @@ import { abs, argmax, cast, eq, max, mean, square, sub, sum, topk, unsqueeze } f
 import { ConfusionMatrix, type Average } from "./confusion.js";
 import type { BatchMetric, ConfusionMetric } from "./types.js";
 
+export { ClassProbabilities, type Scores } from "./class-probabilities.js";
 export { ConfusionMatrix, type Average, type ClassScores } from "./confusion.js";
+export { exactMatch, normalizeAnswer, tokenF1 } from "./metrics-answers.js";
+export { brier, brierScore, calibrationError, expectedCalibrationError, reliability, type CalibrationOptions, type ReliabilityBin } from "./metrics-calibration.js";
+export { averagePrecision, averagePrecisionScore, rocAuc, rocAucScore } from "./metrics-ranking.js";
 
 /** Whether `output` holds one score per class [B, C, ...] for labels [B, ...]. */
 export const isClassification = (output: Tensor, target: Tensor): boolean => !isFloat(target.dtype) && output.ndim === target.ndim + 1 && output.ndim >= 2;
@@ -55,3 +59,17 @@ export const f1 = (average: Average = "macro"): ConfusionMetric => ({ of: (matri
 /** The confusion matrix of lists of labels; see {@link ConfusionMatrix.from}. */
 export const confusionMatrix = (targets: ArrayLike<number>, predicted: ArrayLike<number>, options: { readonly classes: number | readonly string[] }): ConfusionMatrix =>
   ConfusionMatrix.from(targets, predicted, options);
+
+/**
+ * exp(loss) of a loss in nats per token: among how many equally likely tokens a model is undecided.
+ * @example
+ * train.metrics.perplexity(Math.log(50)); // 50
+ */
+export const perplexity = (loss: number): number => Math.exp(loss);
+
+/**
+ * Bits that a model needs for a byte of text: the sum of the losses of all tokens (nats) / ln 2 / number of UTF-8 bytes. Compares models with different tokenizers.
+ * @example
+ * train.metrics.bitsPerByte(loss * tokens, Buffer.byteLength(text));
+ */
+export const bitsPerByte = (nats: number, bytes: number): number => nats / Math.LN2 / bytes;

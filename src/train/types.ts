@@ -2,6 +2,7 @@ import type { BatchTransform, Dataset, LoaderState, Transform } from "../data/in
 import type { Tensor } from "../graph/index.js";
 import type { Module } from "../nn/index.js";
 import type { AnyOptimizer, Closure, OptimizerState, ReduceLROnPlateau, Scheduler, StateSource } from "../optim/index.js";
+import type { ClassProbabilities } from "./class-probabilities.js";
 import type { ConfusionMatrix } from "./confusion.js";
 import type { Evaluation } from "./evaluate.js";
 
@@ -32,8 +33,12 @@ export type BatchMetric = (output: Tensor, target: Tensor) => Tensor;
 export interface ConfusionMetric {
   of(matrix: ConfusionMatrix): number;
 }
-/** A number to report beside the loss. */
-export type Metric = BatchMetric | ConfusionMetric;
+/** A number that needs the probabilities of all samples of an evaluation. */
+export interface ProbabilityMetric {
+  ofProbabilities(probabilities: ClassProbabilities): number;
+}
+/** A number to report beside the loss; those that are no functions are of evaluations only. */
+export type Metric = BatchMetric | ConfusionMetric | ProbabilityMetric;
 /** Metrics by the name under which they are reported. */
 export type Metrics = { readonly [name: string]: Metric };
 

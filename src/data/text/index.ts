@@ -3,7 +3,12 @@ export { encodeExample, encodePreference, type EncodeExampleOptions, type TokenS
 export { examples, formatOf, toExample, type Example, type ExampleOptions, type Format } from "./examples.js";
 export { listFiles, type FileOptions } from "./files.js";
 export { loadExamples, type ExampleSplits, type LoadExamplesOptions } from "./instruction-folder.js";
+export {
+  classesOf, encodeLabelled, loadLabelled, padTexts,
+  type ClassSample, type EncodedTexts, type EncodeLabelledOptions, type LabelledOptions, type LabelledSplits, type LabelledText, type PaddedTexts,
+} from "./labelled.js";
 export { lengthSampler } from "./length-sampler.js";
+export { masker, type MaskedBatch, type MaskOptions } from "./masking.js";
 export { PackedDataset, padSamples, type PackedBlock, type PackOptions, type PaddedBatch } from "./pack.js";
 export { type ByteRange } from "./read-lines.js";
 export { rows, type Row } from "./rows.js";

@@ -56,7 +56,8 @@ export async function loadExamples(path: string, options: LoadExamplesOptions = 
   return { train, valid, test: await load(files.test) };
 }
 
-async function splitFiles(folder: string): Promise<{ train: string; valid: string | undefined; test: string | undefined }> {
+/** The files of a folder by what they are for. Throws `file` where there is none to train on. */
+export async function splitFiles(folder: string): Promise<{ train: string; valid: string | undefined; test: string | undefined }> {
   const present = new Set(await readdir(folder));
   const find = (stems: readonly string[]): string | undefined => {
     const name = stems.flatMap((stem) => endings.map((ending) => `${stem}.${ending}`)).find((file) => present.has(file));

@@ -2,6 +2,7 @@ import { checkChoice, checkNumber, checkOptions, GraftError } from "../../base/i
 import { checkIndex, type Dataset } from "../dataset.js";
 import type { HostArray } from "../sample.js";
 import { ignoredLabel, type TokenSample } from "./encode-example.js";
+import { padIds } from "./pad.js";
 
 /** Several samples in one row; all fields are Int32Array [blockSize]. */
 export interface PackedBlock {
@@ -126,15 +127,10 @@ export interface PaddedBatch {
 }
 
 /** Fills samples up at their ends to the longest one (or to a multiple of `multipleOf`). */
-export function padSamples(samples: readonly TokenSample[], { padId = 0, multipleOf = 1 }: { readonly padId?: number; readonly multipleOf?: number } = {}): PaddedBatch {
-  const longest = samples.reduce((most, { inputIds }) => Math.max(most, inputIds.length), 1);
-  const T = Math.ceil(longest / multipleOf) * multipleOf;
-  const field = (fill: number): HostArray & { readonly data: Int32Array } => ({ dtype: "i32", shape: [samples.length, T], data: new Int32Array(samples.length * T).fill(fill) });
-  const [inputIds, labels, attentionMask] = [field(padId), field(ignoredLabel), field(0)];
-  samples.forEach((sample, row) => {
-    inputIds.data.set(sample.inputIds, row * T);
-    labels.data.set(sample.labels, row * T);
-    attentionMask.data.fill(1, row * T, row * T + sample.inputIds.length);
-  });
-  return { inputIds, labels, attentionMask };
+export function padSamples(samples: readonly TokenSample[], options: { readonly padId?: number; readonly multipleOf?: number; readonly maxLength?: number } = {}): PaddedBatch {
+  const { length: T, inputIds, attentionMask } = padIds(samples.map((sample) => sample.inputIds), options);
+  const field = (data: Int32Array): HostArray => ({ dtype: "i32", shape: [samples.length, T], data });
+  const labels = new Int32Array(inputIds.length).fill(ignoredLabel);
+  samples.forEach((sample, row) => labels.set(sample.labels, row * T));
+  return { inputIds: field(inputIds), labels: field(labels), attentionMask: field(attentionMask) };
 }

@@ -1,11 +1,12 @@
 import { checkOptions, GraftError } from "../../base/index.js";
 import type { Tensor } from "../../graph/index.js";
+import { F } from "../../ops/index.js";
 import type { Json } from "../../io/index.js";
 import * as nn from "../../nn/index.js";
 import { sequenceLoss, tokenLoss, type ProblemType } from "./loss.js";
 import type { TextConfig, TextInputs, TextOutput } from "./types.js";
 
-const known = ["attentionMask", "positionIds", "tokenTypeIds", "labels", "reduction"] as const;
+const known = ["attentionMask", "positionIds", "tokenTypeIds", "labels", "labelPositions", "reduction"] as const;
 
 /** What the labels of an encoder are: one per token, or one per sequence. */
 type Task = "tokens" | "sequence";
@@ -30,13 +31,20 @@ export abstract class TextEncoder<C extends TextConfig = TextConfig> extends nn.
     const name = this.constructor.name;
     checkOptions(name, inputs, known);
     if (inputIds.ndim !== 2) throw new GraftError("shape", `${name}: inputIds have ${inputIds.ndim} dim(s). Pass token ids [B, T], also for one sequence: [1, T].`);
+    const { labels, labelPositions, reduction } = inputs;
+    if (labelPositions !== undefined && this.task !== "tokens") throw new GraftError("argument", `${name}: labelPositions are for heads that look at every token. Leave them out.`);
     const hidden = this.trunk(inputIds, inputs);
-    const logits = this.head(hidden);
-    const { labels, reduction } = inputs;
+    const logits = this.head(labelPositions === undefined ? hidden : rowsAt(hidden, labelPositions));
     if (labels === undefined) return { logits, hidden };
     const loss = this.task === "tokens" ? tokenLoss(name, logits, labels, reduction) : sequenceLoss(name, logits, labels, (this.config.problem_type ?? null) as ProblemType | null, reduction);
     return { logits, hidden, loss };
   }
+}
+
+/** The hidden states [1, n, C] of some tokens, by their number in B x T. */
+function rowsAt(hidden: Tensor, positions: Tensor): Tensor {
+  const [B, T, C] = hidden.shape;
+  return F.reshape(F.indexSelect(F.reshape(hidden, [B * T, C]), 0, positions), [1, positions.size, C]);
 }
 
 /**

@@ -17,6 +17,8 @@ export interface TextInputs {
    * -100 does not count.
    */
   readonly labels?: Tensor;
+  /** Encoders with a head over tokens only: the tokens that logits are wanted of, by their number in B x T, as i32 [n]; logits are then [1, n, V] and labels [1, n]. */
+  readonly labelPositions?: Tensor;
   /** "mean" over the labels that count (the default), or "sum". */
   readonly reduction?: "mean" | "sum";
   /** Decoders only: keys and values of earlier tokens; the new ones are added. */
