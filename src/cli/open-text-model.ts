@@ -1,5 +1,6 @@
 import { GraftError } from "../base/index.js";
 import { tokenizers } from "../data/index.js";
+import { modelFolder } from "../io/index.js";
 import { load, type CausalModel, type LoadTextOptions } from "../models/index.js";
 import type { Module } from "../nn/index.js";
 import { UsageError } from "./exit.js";
@@ -11,12 +12,13 @@ export interface TextModelFolder {
 }
 
 /**
- * Loads a Hugging Face folder with a model that predicts next tokens, and its tokenizer.
+ * Loads a model that predicts next tokens, and its tokenizer, from a Hugging Face folder or by its name on the hub.
  *
  * Throws as `models.load` and `Tokenizer.load`, `state` where the two do not fit, `config` for another kind of model.
  */
 export async function openTextModel(dir: string, options: LoadTextOptions = {}): Promise<TextModelFolder> {
-  const [model, tokenizer] = [await load<Module>(dir, options), await tokenizers.Tokenizer.load(dir)];
+  const folder = await modelFolder(dir);
+  const [model, tokenizer] = [await load<Module>(folder, options), await tokenizers.Tokenizer.load(folder)];
   if (typeof (model as { newCache?: unknown }).newCache !== "function") throw new GraftError("config", `${dir}: ${model.constructor.name} does not predict next tokens. Name the folder of a causal language model (GPT-2, Llama, Qwen, ...).`);
   const causal = model as Module as CausalModel;
   tokenizer.checkFits(causal.config.vocab_size as number, dir);

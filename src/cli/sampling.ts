@@ -41,7 +41,7 @@ export async function* textAfter({ model, tokenizer }: TextModelFolder, prompt: 
   let shown = tokenizer.decode(all, { skipSpecialTokens: true });
   const defaults = eos === undefined || model.config.eos_token_id !== undefined ? {} : { eosTokenId: eos };
   for await (const { token, finish } of stream(model, prompt, { ...defaults, ...options })) {
-    all.push(token);
+    if (token < tokenizer.vocabSize) all.push(token); // embeddings may have more rows than there are tokens
     const text = tokenizer.decode(all, { skipSpecialTokens: true });
     if (text.endsWith("\ufffd") && finish === undefined) continue; // the rest of the character is still to come
     if (text.length > shown.length) yield text.slice(shown.length);

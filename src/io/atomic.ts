@@ -115,7 +115,8 @@ const leftover = /^\.(.+)\.(\d+)-[0-9a-f]{8}\.(tmp|old)$/;
 /** The name tells who writes it, so that the leftovers of a dead process can be told from the work of a running one. */
 const temporaryName = (target: string): string => join(dirname(target), `.${basename(target)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
 
-function isRunning(pid: number): boolean {
+/** Whether there is a process of this number. */
+export function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0); // signal 0 only asks
   } catch (error) {

@@ -1,7 +1,7 @@
-import { stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { checkOptions, GraftError } from "../base/index.js";
-import { readConfig, readJson, readWeights, writeConfig, writeWeights, type Json, type JsonObject, type ModelConfig } from "../io/index.js";
+import { modelFolder, readConfig, readJson, readWeights, writeConfig, writeWeights, type Json, type JsonObject, type ModelConfig } from "../io/index.js";
 import type { Module } from "../nn/index.js";
 import { commonKeys, configOf, graftVersion, type SavedConfig } from "./config.js";
 import { create } from "./registry.js";
@@ -51,18 +51,23 @@ export type LoadedModel = Module & { readonly config: SavedConfig };
 
 /**
  * Loads a model that `save` wrote, or a text model from a Hugging Face folder, ready for use: in evaluation mode, with its config as `model.config`. `path` is
- * the folder, or a file in it. What class it is the config says; name it where its own methods are needed: `load<LlamaForCausalLM>(path)`.
+ * the folder, a file in it, or `owner/name` (`owner/name@revision`) on the Hugging Face hub, as `io.modelFolder` says. What class it is the config says; name it
+ * where its own methods are needed: `load<LlamaForCausalLM>(path)`.
  *
  * All problems of config and weights are collected and thrown once: as `config` for an unknown architecture or key, as `state` for
- * weights that are missing, not expected or of another shape; `file` and `format` for files that are missing or damaged.
+ * weights that are missing, not expected or of another shape; `file` and `format` for files that are missing or damaged, `network` for a model that cannot be fetched.
  * @example
  * const model = await models.load<SimpleCNN>("runs/digits");
  * const logits = model.forward(x);
  */
 export async function load<M extends Module = LoadedModel>(path: string, options: LoadOptions = {}): Promise<M> {
   checkOptions("models.load", options, ["allowCode", "dtype", "task", "classes"]);
-  const dir = await folderOf(path);
-  const json = await readJson(join(dir, "config.json"));
+  const dir = await modelFolder(path);
+  const file = join(dir, "config.json");
+  if (!existsSync(file) && existsSync(join(dir, "adapter_config.json"))) {
+    throw new GraftError("config", `models.load: ${dir}: holds an adapter, not a model. Load the model that it was made for and add it with tune.loadPeft, or make a model of both with graft merge.`);
+  }
+  const json = await readJson(file);
   if (isHuggingFace(json)) return inFolder(dir, () => loadText(dir, json, options)) as Promise<unknown> as Promise<M>;
   const text = (["dtype", "task", "classes"] as const).find((key) => options[key] !== undefined);
   if (text !== undefined) throw new GraftError("argument", `models.load: ${dir}: the option ${text} is for text models in Hugging Face folders. Leave it out.`);
@@ -101,10 +106,4 @@ async function collect<T>(problems: GraftError[], body: () => T | Promise<T>): P
     problems.push(error);
     return undefined;
   }
-}
-
-async function folderOf(path: string): Promise<string> {
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) throw new GraftError("file", `models.load: ${path}: there is no such file or folder. Name the folder with config.json and model.safetensors.`);
-  return found.isDirectory() ? join(path) : dirname(path);
 }

@@ -85,11 +85,13 @@ export interface AdapterFacts {
   readonly saved: readonly string[];
   readonly transposed: boolean;
   readonly baseModel: string | null;
+  /** Version of the base model on the hub. */
+  readonly revision: string | null;
   readonly taskType: string | null;
 }
 
 /** The config of an adapter as PEFT reads it. */
-export function writeAdapterConfig({ layers, paths, saved, transposed, baseModel, taskType }: AdapterFacts): JsonObject {
+export function writeAdapterConfig({ layers, paths, saved, transposed, baseModel, revision, taskType }: AdapterFacts): JsonObject {
   const all = [...layers.values()];
   const [r, alpha] = [mostCommon(all.map((layer) => layer.r)), mostCommon(all.map((layer) => layer.alpha))];
   const others = (key: "r" | "alpha", usual: number): Record<string, number> => Object.fromEntries([...layers].filter(([, layer]) => layer[key] !== usual).map(([path, layer]) => [path, layer[key]]));
@@ -97,7 +99,7 @@ export function writeAdapterConfig({ layers, paths, saved, transposed, baseModel
     peft_type: "LORA",
     task_type: taskType,
     base_model_name_or_path: baseModel,
-    revision: null,
+    revision,
     inference_mode: true,
     r,
     lora_alpha: alpha,

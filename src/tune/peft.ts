@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { checkOptions, didYouMean, GraftError } from "../base/index.js";
 import { decode, fromData, showShape, type Shape, type Tensor } from "../graph/index.js";
-import { readJson, readSafetensors, writeFileAtomic, writeSafetensors, type HostTensor, type JsonObject } from "../io/index.js";
+import { modelFolder, parseHubName, readJson, readSafetensors, writeFileAtomic, writeSafetensors, type HostTensor, type JsonObject } from "../io/index.js";
 import * as nn from "../nn/index.js";
 import { adapterDType, isTransposed } from "./base-layer.js";
 import { activeAdapter, attach, checkAdapter, setAdapter } from "./lora.js";
@@ -17,7 +17,7 @@ const prefix = "base_model.model.";
 
 /** Options of {@link savePeft}. */
 export interface SavePeftOptions {
-  /** Name or folder of the base model, for PEFT's `AutoPeftModel`. Default: none. */
+  /** Folder of the base model, or its name on the hub (`owner/name@revision`), for PEFT's `AutoPeftModel`. Default: none. */
   readonly baseModel?: string;
   /** Default: the adapter in use. */
   readonly adapterName?: string;
@@ -56,7 +56,9 @@ export async function savePeft(model: nn.Module, dir: string, options: SavePeftO
     }
   }
   const taskType = options.taskType ?? (/(ForCausalLM|LMHeadModel)$/.test(model.constructor.name) ? "CAUSAL_LM" : null);
-  const config = writeAdapterConfig({ layers, paths: [...outer.keys()], saved, transposed, baseModel: options.baseModel ?? null, taskType });
+  const hub = parseHubName(options.baseModel ?? "");
+  const base = hub?.explicit ? { baseModel: hub.id, revision: hub.revision } : { baseModel: options.baseModel ?? null, revision: null };
+  const config = writeAdapterConfig({ layers, paths: [...outer.keys()], saved, transposed, ...base, taskType });
   await writeSafetensors(join(dir, weightsFile), tensors, { metadata: { format: "pt" } });
   await writeFileAtomic(join(dir, configFile), `${JSON.stringify(config, null, 2)}\n`);
   return config;
@@ -71,7 +73,7 @@ export interface LoadPeftOptions {
 }
 
 /**
- * Adds an adapter that PEFT or {@link savePeft} saved, and puts it to use.
+ * Adds an adapter that PEFT or {@link savePeft} saved, and puts it to use. `dir` is its folder, or its name on the Hugging Face hub (`io.modelFolder`).
  *
  * Throws `file` and `format` for files that are missing, damaged or use what is not supported; `state` with all mismatches at once for an adapter of another model, which is then unchanged.
  * @example
@@ -80,9 +82,10 @@ export interface LoadPeftOptions {
 export async function loadPeft(model: nn.Module, dir: string, options: LoadPeftOptions = {}): Promise<TuneSummary> {
   checkOptions("loadPeft", options, ["adapterName", "trainable"]);
   const { adapterName = "default", trainable = false } = options;
-  const file = join(dir, configFile);
+  const folder = await modelFolder(dir);
+  const file = join(folder, configFile);
   const config = readAdapterConfig(file, await readJson(file));
-  const weights = await readSafetensors(join(dir, weightsFile));
+  const weights = await readSafetensors(join(folder, weightsFile));
   const { layers, saved, problems } = sortWeights(model, weights, config.modulesToSave, config.dora);
   if (layers.size === 0 && problems.length === 0) problems.push("it holds no lora_A and lora_B");
   if (problems.length > 0) {

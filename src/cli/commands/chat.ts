@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { GraftError } from "../../base/index.js";
 import type { tokenizers } from "../../data/index.js";
 import { note } from "../output.js";
-import { openTextModel } from "../open-text-model.js";
+import { openTunedModel } from "../open-tuned-model.js";
 import { generateOptions, samplingOptions, textAfter, type SamplingFlags } from "../sampling.js";
 
 interface Flags extends SamplingFlags {
@@ -23,7 +23,7 @@ Examples:
 /** `graft chat DIR` */
 export function setUp(command: Command): void {
   samplingOptions(command)
-    .argument("<model>", "Hugging Face folder of a language model")
+    .argument("<model>", "folder of a language model or of an adapter, or owner/name on the Hugging Face hub")
     .option("--system <text>", "what the model is told first")
     .option("--template <name|jinja>", "another chat template: chatml, plain, or Jinja source")
     .addHelpText("after", help)
@@ -32,7 +32,7 @@ export function setUp(command: Command): void {
 
 async function chat(dir: string, { system, template, ...flags }: Flags): Promise<void> {
   const options = generateOptions(flags);
-  const { model, tokenizer: own } = await openTextModel(dir);
+  const { model, tokenizer: own } = await openTunedModel(dir);
   const tokenizer = template === undefined ? own : await own.withChatTemplate(template);
   if (tokenizer.chatTemplate === undefined) {
     throw new GraftError("config", `chat: ${dir} has no chat template, so it was not made for conversations. Say --template chatml or --template plain, put chat_template.jinja into the folder, or use graft generate.`);

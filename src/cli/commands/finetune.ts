@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Option, type Command } from "commander";
@@ -44,13 +45,13 @@ completions are learnt. lora, dora and qlora save a PEFT adapter (graft merge ma
 
 Examples:
   graft finetune --model models/stories260k --data ada.jsonl --method lora --out runs/ada
-  graft finetune --model models/llama --data chat.jsonl --method qlora --r 16 --alpha 32 --targets q_proj,v_proj
+  graft finetune --model owner/name --data chat.jsonl --method qlora --r 16 --alpha 32 --targets q_proj,v_proj
   graft finetune --model runs/declarations --data texts.jsonl --method full --lr 5e-5 --resume`;
 
 /** `graft finetune` */
 export function setUp(command: Command): void {
   command
-    .requiredOption("--model <folder>", "Hugging Face folder of a language model")
+    .requiredOption("--model <name>", "Hugging Face folder of a language model, or owner/name on the hub")
     .requiredOption("--data <path>", "file or folder with examples")
     .addOption(new Option("--method <name>", "what learns").choices(["lora", "full", "head", "qlora", "dora"]).default("lora"))
     .option("--out <folder>", "folder of the run (default: runs/METHOD)")
@@ -97,7 +98,7 @@ async function finetune(flags: Flags): Promise<void> {
   });
   if (result.stopped === "interrupted") throw new Interrupted();
   const adapter = method !== "full" && method !== "head";
-  if (adapter) await savePeft(model, out, { baseModel: resolve(base) });
+  if (adapter) await savePeft(model, out, { baseModel: existsSync(base) ? resolve(base) : base });
   else await save(out, model);
   await tokenizer.save(out);
   const last = result.history.at(-1);

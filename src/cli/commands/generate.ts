@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { GraftError } from "../../base/index.js";
-import { openTextModel } from "../open-text-model.js";
+import { openTunedModel } from "../open-tuned-model.js";
 import { generateOptions, samplingOptions, textAfter, type SamplingFlags } from "../sampling.js";
 
 const help = `
@@ -13,12 +13,12 @@ Examples:
 
 /** `graft generate DIR PROMPT` */
 export function setUp(command: Command): void {
-  samplingOptions(command).argument("<model>", "Hugging Face folder of a language model").argument("<prompt>", "text to go on from").addHelpText("after", help).action(generate);
+  samplingOptions(command).argument("<model>", "folder of a language model or of an adapter, or owner/name on the Hugging Face hub").argument("<prompt>", "text to go on from").addHelpText("after", help).action(generate);
 }
 
 async function generate(dir: string, prompt: string, flags: SamplingFlags): Promise<void> {
   const options = generateOptions(flags);
-  const opened = await openTextModel(dir);
+  const opened = await openTunedModel(dir);
   const { tokenizer } = opened;
   const own = tokenizer.encode(prompt);
   const ids = own.length > 1 && own.at(-1) === tokenizer.eosId ? own.slice(0, -1) : own; // a text that is closed would not be gone on with

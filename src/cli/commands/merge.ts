@@ -1,10 +1,12 @@
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { GraftError } from "../../base/index.js";
 import { tokenizers } from "../../data/index.js";
-import { readJson } from "../../io/index.js";
+import { modelFolder } from "../../io/index.js";
 import { save } from "../../models/index.js";
 import { loadPeft, mergeAndUnload } from "../../tune/index.js";
+import { adapterBase } from "../adapter-base.js";
 import { UsageError } from "../exit.js";
 import { openTextModel } from "../open-text-model.js";
 import { print } from "../output.js";
@@ -22,23 +24,25 @@ Examples:
 /** `graft merge ADAPTER` */
 export function setUp(command: Command): void {
   command
-    .argument("<adapter>", "folder of a PEFT adapter")
+    .argument("<adapter>", "folder of a PEFT adapter, or owner/name on the hub")
     .option("--model <folder>", "the model that the adapter was made for (default: what its config names)")
     .option("--out <folder>", "where the merged model goes (default: ADAPTER/merged)")
     .addHelpText("after", help)
     .action(merge);
 }
 
-async function merge(adapter: string, flags: Flags): Promise<void> {
-  const { base_model_name_or_path: named } = await readJson(join(adapter, "adapter_config.json"));
-  const base = flags.model ?? (typeof named === "string" && named !== "" ? named : undefined);
-  if (base === undefined) throw new GraftError("config", `merge: ${adapter}/adapter_config.json does not name its model. Say --model FOLDER.`);
-  const out = flags.out ?? join(adapter, "merged");
+async function merge(name: string, flags: Flags): Promise<void> {
+  const adapter = await modelFolder(name);
+  if (!existsSync(join(adapter, "adapter_config.json"))) throw new GraftError("config", `merge: ${name} holds no adapter: there is no adapter_config.json. Name the folder that graft finetune --method lora, or PEFT, saved.`);
+  const base = await adapterBase(adapter, flags.model);
+  const out = flags.out ?? (existsSync(name) ? join(adapter, "merged") : join("runs", `${basename(name.split("@")[0])}-merged`));
   if (resolve(out) === resolve(base)) throw new UsageError("merge: --out is the folder of the model itself. Choose another one.");
   const { model, tokenizer } = await openTextModel(base);
   await loadPeft(model, adapter);
   await mergeAndUnload(model);
+  const own = existsSync(join(adapter, "tokenizer.json")) ? await tokenizers.Tokenizer.load(adapter) : tokenizer; // the one that the adapter was trained with
+  own.checkFits(model.config.vocab_size as number, base);
   await save(out, model);
-  await (await tokenizers.Tokenizer.load(adapter).catch(() => tokenizer)).save(out); // the one that the adapter was trained with
+  await own.save(out);
   print(`saved to ${out}; try: graft generate ${out} "..."`);
 }
