@@ -1,5 +1,5 @@
 import { checkOptions, GraftError } from "../base/index.js";
-import { DataLoader, text, toTensors } from "../data/index.js";
+import { DataLoader, text, toTensors, type LoaderOptions } from "../data/index.js";
 import type { Tensor } from "../graph/index.js";
 import { contextLength, type TextModel } from "../models/index.js";
 import type { Module } from "../nn/index.js";
@@ -56,7 +56,9 @@ const step: BatchStep = (model, batch) => {
   return { loss: loss!, output: logits, target: inputs.labels };
 };
 
-function loader(model: Module, samples: ClassSamples, options: { readonly batchSize: number; readonly seed?: number; readonly sampler?: ReturnType<typeof text.lengthSampler> }, padId = 0): BatchSource {
+type Order = Pick<LoaderOptions<text.ClassSample, Batch>, "batchSize" | "seed" | "sampler">;
+
+function loader(model: Module, samples: ClassSamples, options: Order, padId = 0): BatchSource {
   const maxLength = contextLength(model as TextModel);
   const collate = (rows: ClassSamples): Batch => toTensors({ ...text.padTexts(rows, { padId, multipleOf: 8, maxLength }) }) as Record<string, Tensor>;
   return new DataLoader<text.ClassSample, Batch>({ length: samples.length, get: (i) => samples[i] }, { seed: 0, ...options, collate }) as BatchSource;

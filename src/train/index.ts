@@ -1,12 +1,16 @@
+export { answerQuestions, type AnswerOptions, type AnswerResult } from "./answers.js";
 export { classify, evaluateClassifier, type ClassifyOptions, type ClassSamples, type EvaluateClassifierOptions } from "./classify.js";
 export { ConfusionMatrix, type Average, type ClassScores } from "./confusion.js";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.js";
+export { evaluateSamples, evaluateText, type EvaluateSamplesOptions, type EvaluateTextOptions, type TextEvaluation, type TextPiece } from "./evaluate-text.js";
 export { fit } from "./fit.js";
+export { likelihoods, type Likelihood, type LikelihoodOptions } from "./likelihood.js";
 export { lmGroups, lmSchedule, type LmOptions, type ScheduleName } from "./lm-options.js";
 export { pretrain, sft, type PretrainOptions, type SftOptions, type TokenBlocks } from "./lm.js";
 export { inspect, type Inspection, type InspectOptions, type LayerInfo } from "./inspect.js";
 export { mlm, type MlmOptions, type TokenRows } from "./mlm.js";
 export * as metrics from "./metrics.js";
+export { encodePair, multipleChoice, type Choice, type MultipleChoiceOptions, type MultipleChoiceResult, type TokenPair } from "./multiple-choice.js";
 export { Progress, showNumber, showTime, type Output, type StepView } from "./progress.js";
 export type {
   Batch, BatchMetric, BatchSource, BatchStep, Best, Callbacks, CheckpointOptions, ConfusionMetric, CountOption, DataSource, FitOptions, FitResult, HistoryRecord, LossFunction, Metric, Metrics,

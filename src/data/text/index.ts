@@ -8,8 +8,10 @@ export {
   type ClassSample, type EncodedTexts, type EncodeLabelledOptions, type LabelledOptions, type LabelledSplits, type LabelledText, type PaddedTexts,
 } from "./labelled.js";
 export { lengthSampler } from "./length-sampler.js";
+export { type PadOptions } from "./pad.js";
 export { masker, type MaskedBatch, type MaskOptions } from "./masking.js";
 export { PackedDataset, padSamples, type PackedBlock, type PackOptions, type PaddedBatch } from "./pack.js";
+export { choiceQuestions, openQuestions, type ChoiceQuestion, type OpenQuestion } from "./questions.js";
 export { type ByteRange } from "./read-lines.js";
 export { rows, type Row } from "./rows.js";
 export { ShuffledStream, type ShuffleOptions, type StreamState } from "./shuffled-stream.js";

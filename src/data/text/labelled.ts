@@ -5,7 +5,7 @@ import type { HostArray } from "../sample.js";
 import type { Tokenizer } from "../tokenizers/index.js";
 import { fieldText } from "./documents.js";
 import { splitFiles } from "./instruction-folder.js";
-import { padIds } from "./pad.js";
+import { padIds, type PadOptions } from "./pad.js";
 import { placeOf, rows, type Row } from "./rows.js";
 
 /** A text with its class. */
@@ -155,7 +155,7 @@ export interface PaddedTexts {
 }
 
 /** Fills texts up at their ends to the longest one (or to a multiple of `multipleOf`). */
-export function padTexts(samples: readonly ClassSample[], options: { readonly padId?: number; readonly multipleOf?: number; readonly maxLength?: number } = {}): PaddedTexts {
+export function padTexts(samples: readonly ClassSample[], options: PadOptions = {}): PaddedTexts {
   const { length: T, inputIds, attentionMask } = padIds(samples.map((sample) => sample.inputIds), options);
   const field = (data: Int32Array, shape: readonly number[]): HostArray => ({ dtype: "i32", shape, data });
   const B = samples.length;

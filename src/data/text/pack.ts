@@ -2,7 +2,7 @@ import { checkChoice, checkNumber, checkOptions, GraftError } from "../../base/i
 import { checkIndex, type Dataset } from "../dataset.js";
 import type { HostArray } from "../sample.js";
 import { ignoredLabel, type TokenSample } from "./encode-example.js";
-import { padIds } from "./pad.js";
+import { padIds, type PadOptions } from "./pad.js";
 
 /** Several samples in one row; all fields are Int32Array [blockSize]. */
 export interface PackedBlock {
@@ -127,7 +127,7 @@ export interface PaddedBatch {
 }
 
 /** Fills samples up at their ends to the longest one (or to a multiple of `multipleOf`). */
-export function padSamples(samples: readonly TokenSample[], options: { readonly padId?: number; readonly multipleOf?: number; readonly maxLength?: number } = {}): PaddedBatch {
+export function padSamples(samples: readonly TokenSample[], options: PadOptions = {}): PaddedBatch {
   const { length: T, inputIds, attentionMask } = padIds(samples.map((sample) => sample.inputIds), options);
   const field = (data: Int32Array): HostArray => ({ dtype: "i32", shape: [samples.length, T], data });
   const labels = new Int32Array(inputIds.length).fill(ignoredLabel);

@@ -7,8 +7,18 @@ export interface PaddedIds {
   readonly attentionMask: Int32Array;
 }
 
-/** Fills lists up at their ends to the longest one, or to a multiple of `multipleOf`, which lets batches share plans. */
-export function padIds(lists: readonly ArrayLike<number>[], { padId = 0, multipleOf = 1, maxLength = Infinity }: { readonly padId?: number; readonly multipleOf?: number; readonly maxLength?: number } = {}): PaddedIds {
+/** How rows are filled up. */
+export interface PadOptions {
+  /** Default: 0. */
+  readonly padId?: number;
+  /** Lengths are rounded up to a multiple of this, which lets batches share plans. Default: 1. */
+  readonly multipleOf?: number;
+  /** What a model has positions for: no length is rounded up beyond it. */
+  readonly maxLength?: number;
+}
+
+/** Fills lists up at their ends to the longest one. */
+export function padIds(lists: readonly ArrayLike<number>[], { padId = 0, multipleOf = 1, maxLength = Infinity }: PadOptions = {}): PaddedIds {
   const longest = lists.reduce((most, { length }) => Math.max(most, length), 1);
   const length = Math.max(longest, Math.min(maxLength, Math.ceil(longest / multipleOf) * multipleOf));
   const inputIds = new Int32Array(lists.length * length).fill(padId);
