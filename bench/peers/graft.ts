@@ -1,4 +1,4 @@
-import { compile, F, manualSeed, nn, optim, randint, randn, realize, tensor, type Tensor } from "../../src/index.js";
+import { compile, F, manualSeed, models, nn, optim, randint, randn, realize, tensor, type Tensor } from "../../src/index.js";
 import { serve, type Step } from "./serve.js";
 
 class SimpleCNN extends nn.Module {
@@ -14,6 +14,17 @@ class SimpleCNN extends nn.Module {
     x = this.pool.forward(F.relu(this.conv1.forward(x)));
     return this.fc2.forward(F.relu(this.fc1.forward(x.flatten(1))));
   }
+}
+
+/** `gpt_4x128_t64_b12`: layers x width, block, batch; `gpt2_124m` is GPT-2 small. */
+async function gpt(workload: string): Promise<Setup> {
+  const [layers, heads, width, vocab] = workload.startsWith("gpt2") ? [12, 12, 768, 50257] : workload.startsWith("gpt_4") ? [4, 4, 128, 65] : [6, 6, 384, 65];
+  const [T, batch] = [/_t(\d+)/, /_b(\d+)/].map((pattern) => Number(pattern.exec(workload)![1]));
+  const none = { resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0 };
+  const lm = await models.create({ model_type: "gpt2", n_layer: layers, n_head: heads, n_embd: width, n_positions: T, vocab_size: vocab, ...none });
+  const tokens = (): Tensor => randint(vocab, [batch, T]);
+  const model = { forward: (x: Tensor): Tensor => lm.forward(x).logits.reshape([-1, vocab]) };
+  return { model, optimizer: new optim.AdamW(lm.parameters(), { lr: 1e-3 }), x: tokens(), y: tokens().reshape([-1]), loss: (output, target) => F.crossEntropy(output, target) };
 }
 
 interface Setup {
@@ -35,7 +46,7 @@ async function product(): Promise<Step> {
   };
 }
 
-function setup(workload: string): Setup {
+async function setup(workload: string): Promise<Setup> {
   manualSeed(0);
   const entropy = (output: Tensor, target: Tensor): Tensor => F.crossEntropy(output, target);
   const side = workload === "cnn28_b64" ? 28 : 16;
@@ -54,6 +65,10 @@ function setup(workload: string): Setup {
       const x = tensor([[0, 0], [0, 1], [1, 0], [1, 1]]);
       return { model, optimizer: new optim.SGD(model.parameters(), { lr: 0.1 }), x, y: tensor([[0], [1], [1], [0]]), loss: (output, target) => F.mseLoss(output, target) };
     }
+    case "gpt_4x128_t64_b12":
+    case "gpt_6x384_t256_b4":
+    case "gpt2_124m_t256_b1":
+      return gpt(workload);
     default:
       throw new Error(`unknown workload ${workload}`);
   }
@@ -61,7 +76,7 @@ function setup(workload: string): Setup {
 
 serve(async (workload): Promise<Step> => {
   if (workload === "matmul_1024") return product();
-  const { model, optimizer, x, y, loss } = setup(workload);
+  const { model, optimizer, x, y, loss } = await setup(workload);
   await realize(x, y);
   const forward = (input: Tensor, target: Tensor): Tensor => {
     optimizer.zeroGrad();

@@ -1,5 +1,5 @@
 # Answers rounds like serve.ts: one workload per process. Needs torch; the model and step are PyTorch's own way to write them.
-import json, resource, sys, time
+import json, re, resource, sys, time
 import torch, torch.nn as nn, torch.nn.functional as F
 
 torch.manual_seed(0)
@@ -17,7 +17,50 @@ class SimpleCNN(nn.Module):
         return self.fc2(F.relu(self.fc1(torch.flatten(x, 1))))
 
 
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.ln1, self.qkv, self.proj = nn.LayerNorm(width), nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.ln2, self.up, self.down = nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        batch, length, width = x.shape
+        q, k, v = (part.view(batch, length, self.heads, -1).transpose(1, 2) for part in self.qkv(self.ln1(x)).split(width, 2))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, width)
+        x = x + self.proj(mixed)
+        return x + self.down(F.gelu(self.up(self.ln2(x)), approximate="tanh"))
+
+
+class GPT(nn.Module):
+    def __init__(self, layers, heads, width, positions, vocab):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(vocab, width), nn.Embedding(positions, width)
+        self.blocks, self.ln = nn.ModuleList(Block(width, heads) for _ in range(layers)), nn.LayerNorm(width)
+        self.head = nn.Linear(width, vocab, bias=False)
+        self.head.weight = self.wte.weight
+        for parameter in self.parameters():
+            if parameter.dim() > 1:
+                nn.init.normal_(parameter, std=0.02)
+
+    def forward(self, tokens):
+        x = self.wte(tokens) + self.wpe(torch.arange(tokens.shape[1]))
+        for block in self.blocks:
+            x = block(x)
+        return self.head(self.ln(x)).flatten(0, 1)
+
+
+def gpt(workload):
+    layers, heads, width, vocab = {"gpt_4": (4, 4, 128, 65), "gpt_6": (6, 6, 384, 65)}.get(workload[:5], (12, 12, 768, 50257))
+    length, batch = (int(next(word[1:] for word in workload.split("_") if re.fullmatch(letter + r"\d+", word))) for letter in "tb")
+    model = GPT(layers, heads, width, length, vocab)
+    tokens = lambda: torch.randint(0, vocab, (batch, length))
+    return model, torch.optim.AdamW(model.parameters(), lr=1e-3), tokens(), tokens().flatten(), F.cross_entropy
+
+
 def setup(workload):
+    if workload.startswith("gpt"):
+        return gpt(workload)
     if workload.startswith("cnn"):
         side = int(workload[3:5])
         model = SimpleCNN(side)
