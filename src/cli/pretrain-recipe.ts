@@ -1,19 +1,21 @@
-import { readFile } from "node:fs/promises";
-import { basename, extname } from "node:path";
-import { LineCounter, parseDocument } from "yaml";
 import type { z } from "zod";
-import { GraftError, readError } from "../base/index.js";
-import { check, number, oneOf, strict, whole, word } from "./schema.js";
+import type { Override } from "./overrides.js";
+import { readRecipeAs, type RecipeFile } from "./read-recipe.js";
+import { number, oneOf, runName, strict, whole, word } from "./schema.js";
 
 const share = (): z.ZodNumber => number({ min: 0, max: 0.9 });
 
 /** What a file for `graft pretrain` holds. */
 export const pretrainSchema = strict({
-  name: word().optional(),
+  name: runName().optional(),
   /** Text: a file or folder, its endings, and how much of it. */
   data: strict({ path: word(), extensions: word().array().optional(), field: word().optional(), maxBytes: whole().optional(), valid: share().default(0.1) }),
   tokenizer: strict({ kind: oneOf(["bytes", "characters"]).default("bytes"), vocabSize: whole(257).default(2048) }).prefault({}),
-  model: strict({ layers: whole().default(4), heads: whole().default(4), size: whole().default(128), block: whole(2).default(128), dropout: share().default(0) }).prefault({}),
+  model: strict({ layers: whole().default(4), heads: whole().default(4), size: whole().default(128), block: whole(2).default(128), dropout: share().default(0) })
+    .superRefine(({ size, heads }, context) => {
+      if (size % heads !== 0) context.addIssue({ code: "custom", path: ["heads"], message: `is ${heads}. It must divide the size, ${size}.` });
+    })
+    .prefault({}),
   training: strict({
     steps: whole().default(1000),
     batchSize: whole().default(12),
@@ -33,23 +35,7 @@ export const pretrainSchema = strict({
 });
 
 /** A checked recipe with its defaults. */
-export type PretrainRecipe = z.infer<typeof pretrainSchema> & { readonly name: string };
+export type PretrainRecipe = z.infer<typeof pretrainSchema>;
 
-/** Keys that flags replace, with points: `training.lr`. */
-export type Changes = Readonly<Record<string, string | number | undefined>>;
-
-/** Reads and checks a recipe. Throws `file`, `format` for what is no YAML, `config` for wrong keys and values. */
-export async function readPretrainRecipe(file: string, changes: Changes): Promise<PretrainRecipe> {
-  const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    throw readError(file, cause);
-  });
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
-  if (document.errors.length > 0) {
-    const { line, col } = lines.linePos(document.errors[0].pos[0]);
-    throw new GraftError("format", `${file}:${line}:${col}: ${document.errors[0].message.split(" at line ")[0].split("\n")[0]}. Correct the YAML.`);
-  }
-  for (const [key, value] of Object.entries(changes)) if (value !== undefined) document.setIn(key.split("."), value);
-  const recipe = check(file, pretrainSchema, document.toJS({ maxAliasCount: 100 }) ?? {});
-  return { ...recipe, name: recipe.name ?? basename(file, extname(file)) };
-}
+/** Reads and checks a recipe. Throws as `readRecipe`. */
+export const readPretrainRecipe = (file: string, overrides: readonly Override[]): Promise<RecipeFile<PretrainRecipe>> => readRecipeAs(pretrainSchema, file, overrides);

@@ -1,33 +1,32 @@
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import { isNode, LineCounter, parse, parseDocument, type Document } from "yaml";
+import type { z } from "zod";
 import { GraftError, readError } from "../base/index.js";
+import type { Override } from "./overrides.js";
 import { recipeSchema, type Recipe } from "./recipe.js";
 import { problemsOf, type Problem } from "./schema.js";
+
+export type { Override } from "./overrides.js";
 
 /** Keys and positions, from the outside in. */
 type Path = readonly (string | number)[];
 
-/** A key that a flag gives: `--lr 0.01` is ["optimizer.lr", "0.01"]. */
-export interface Override {
-  readonly key: string;
-  readonly value: string;
-  /** As the user wrote it, for messages. */
-  readonly flag: string;
-}
-
 /** A recipe with the means to say where in its file a problem is. */
-export interface RecipeFile {
+export interface RecipeFile<R = Recipe> {
   readonly file: string;
   readonly text: string;
-  readonly recipe: Recipe;
+  readonly recipe: R;
   readonly name: string;
   /** Runs `body`; what it throws (or rejects with) is told with the line of the key that it is about. */
   at<T>(path: Path, body: () => T): T;
 }
 
-/** Reads and checks a recipe. Throws `file`, `format` for what is no YAML, `config` with all problems, each with its line. */
-export async function readRecipe(file: string, overrides: readonly Override[]): Promise<RecipeFile> {
+/** Reads and checks a recipe of `graft train`. Throws `file`, `format` for what is no YAML, `config` with all problems, each with its line. */
+export const readRecipe = (file: string, overrides: readonly Override[]): Promise<RecipeFile> => readRecipeAs(recipeSchema, file, overrides);
+
+/** Reads a file and checks it by a schema. Throws as {@link readRecipe}. */
+export async function readRecipeAs<R extends { readonly name?: string }>(schema: z.ZodType<R>, file: string, overrides: readonly Override[]): Promise<RecipeFile<R>> {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
     throw readError(file, cause);
   });
@@ -40,7 +39,7 @@ export async function readRecipe(file: string, overrides: readonly Override[]): 
   }
   for (const override of overrides) apply(document, override, file);
   const place = (path: Path): string => placeOf(document, lines, file, path, overrides);
-  const result = recipeSchema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  const result = schema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
   if (!result.success) throw problems(problemsOf(result.error), place);
   return {
     file,

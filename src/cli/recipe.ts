@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { dataSchema } from "./data-schema.js";
-import { flag, number, oneOf, strict, whole, word } from "./schema.js";
+import { flag, number, oneOf, runName, strict, whole, word } from "./schema.js";
 
 const range = z.tuple([number(), number()], { error: "must be a list of two numbers, [from, to]." });
 const share = number({ min: 0, max: 1 });
@@ -38,7 +38,7 @@ const optionalAugmentations = Object.fromEntries(Object.entries(augmentations).m
 /** A training as a file: what `graft train FILE.yaml` reads. */
 export const recipeSchema = strict({
   /** Name of the run and of its folder, runs/NAME. Default: the file's name. */
-  name: z.string().regex(/^[\w.-]+$/, { error: "must consist of letters, digits, points, - and _." }).optional(),
+  name: runName().optional(),
   description: word().optional(),
   /** Of weights, order, augmentation and split. Default: 0. */
   seed: number({ min: 0, max: Number.MAX_SAFE_INTEGER, whole: true }).default(0),

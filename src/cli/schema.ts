@@ -34,6 +34,9 @@ export const whole = (min = 1): z.ZodNumber => number({ min, whole: true });
 export const word = (): z.ZodString => z.string({ error: ({ input }) => `is ${show(input)}. Use a text.` }).min(1, { error: "is empty." });
 export const flag = (): z.ZodBoolean => z.boolean({ error: ({ input }) => `is ${show(input)}. Use true or false.` });
 
+/** The name of a run, which becomes a folder's. */
+export const runName = (): z.ZodString => z.string({ error: ({ input }) => `is ${show(input)}. Use a text.` }).regex(/^[\w.-]+$/, { error: "must consist of letters, digits, points, - and _." });
+
 /** A problem at a place of a document. */
 export interface Problem {
   readonly path: readonly (string | number)[];

@@ -43,7 +43,7 @@ describe("graft pretrain", () => {
     writeFileSync(join(dir, "wrong.yaml"), "data: { path: text.txt }\nmodel: { layer: 2 }\n");
     const { code, err } = await here(["pretrain", "wrong.yaml"], { cwd: dir });
     expect(code).toBe(1);
-    expect(err).toMatch(/wrong\.yaml: model.*"layer".*"layers"/);
+    expect(err).toMatch(/wrong\.yaml:2:10: model\.layer.*"layer".*"layers"/);
   });
 });
 

@@ -6,11 +6,13 @@ import { listCheckpoints } from "../../io/index.js";
 import { create, generate, save } from "../../models/index.js";
 import { manualSeed } from "../../ops/index.js";
 import { pretrain as run, type Callbacks } from "../../train/index.js";
+import { describeKeys } from "../describe-schema.js";
 import { Interrupted } from "../exit.js";
-import { numberFlag, type TextModelFolder } from "../open-text-model.js";
+import type { TextModelFolder } from "../open-text-model.js";
 import { grouped, print } from "../output.js";
+import { overridesOf, setOption, type KeyFlag } from "../overrides.js";
 import { pretrainData } from "../pretrain-data.js";
-import { readPretrainRecipe, type PretrainRecipe } from "../pretrain-recipe.js";
+import { pretrainSchema, readPretrainRecipe, type PretrainRecipe } from "../pretrain-recipe.js";
 
 interface Flags {
   readonly data?: string;
@@ -18,6 +20,7 @@ interface Flags {
   readonly lr?: string;
   readonly batchSize?: string;
   readonly seed?: string;
+  readonly set: readonly string[];
   readonly out?: string;
   readonly resume?: boolean;
   readonly overwrite?: boolean;
@@ -31,7 +34,11 @@ leaves; --resume goes on from there with the same bits.
 Examples:
   graft pretrain examples/lm/declarations.yaml
   graft pretrain examples/lm/shakespeare.yaml --data input.txt
-  graft pretrain my.yaml --steps 5000 --lr 0.0005 --out runs/long`;
+  graft pretrain my.yaml --steps 5000 --lr 0.0005 --out runs/long
+  graft pretrain my.yaml --set model.layers=6 --set sample.prompt="Once"
+
+Keys of a recipe, with their defaults; --set section.key=value replaces any of them:
+${describeKeys(pretrainSchema)}`;
 
 /** `graft pretrain FILE` */
 export function setUp(command: Command): void {
@@ -44,20 +51,29 @@ export function setUp(command: Command): void {
     .option("--seed <n>", "seed of weights, order and split")
     .option("--out <folder>", "folder of the run (default: runs/NAME)")
     .option("--resume", "go on from the last checkpoint in the folder")
-    .option("--overwrite", "start again where the folder holds a run")
+    .option("--overwrite", "start again where the folder holds a run");
+  setOption(command, "a key of the recipe")
     .option("--no-progress", "print results only")
     .addHelpText("after", help)
     .action(pretrain);
 }
 
+const keyFlags = ({ data, steps, lr, batchSize, seed }: Flags): KeyFlag[] => [
+  { flag: "--data", key: "data.path", value: data, text: true },
+  { flag: "--steps", key: "training.steps", value: steps },
+  { flag: "--lr", key: "training.lr", value: lr },
+  { flag: "--batch-size", key: "training.batchSize", value: batchSize },
+  { flag: "--seed", key: "training.seed", value: seed },
+];
+
 async function pretrain(file: string, flags: Flags): Promise<void> {
   const { resume = false, overwrite = false, progress } = flags;
-  const numbers = { "training.steps": numberFlag("--steps", flags.steps), "training.lr": numberFlag("--lr", flags.lr), "training.batchSize": numberFlag("--batch-size", flags.batchSize), "training.seed": numberFlag("--seed", flags.seed) };
-  const recipe = await readPretrainRecipe(file, { ...numbers, "data.path": flags.data });
-  const out = flags.out ?? join("runs", recipe.name);
+  const overrides = overridesOf("pretrain", keyFlags(flags), flags.set);
+  const { recipe, name, at } = await readPretrainRecipe(file, overrides);
+  const out = flags.out ?? join("runs", name);
   const saved = (await listCheckpoints(out).catch(() => [])).length > 0;
   if (saved && !resume && !overwrite) throw new GraftError("state", `pretrain: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
-  const { tokenizer, train, valid } = await pretrainData(recipe, out, resume && saved);
+  const { tokenizer, train, valid } = await at(["data", "path"], () => pretrainData(recipe, out, resume && saved));
   const { model: sizes, training } = recipe;
   const { layers, heads, size, block, dropout } = sizes;
   manualSeed(training.seed);
@@ -76,7 +92,7 @@ async function pretrain(file: string, flags: Flags): Promise<void> {
     evalEvery: Math.min(evalEvery, steps),
     checkpoint: { dir: out, every: evalEvery, keep: 1, best: false, overwrite },
     resume, log: true,
-    resumeHint: `graft pretrain ${relative("", file)} --out ${out} --resume`,
+    resumeHint: [`graft pretrain ${relative("", file)}`, ...overrides.map(({ flag }) => flag.replace(/(?<= ).*[^\w./=-].*$/, (value) => JSON.stringify(value))), `--out ${out} --resume`].join(" "),
     callbacks: progress ? samples({ model, tokenizer }, recipe) : [],
   }).finally(() => [train, valid].forEach((tokens) => tokens.close()));
   if (result.stopped === "interrupted") throw new Interrupted();

@@ -4,7 +4,7 @@ import { GraftError } from "../../base/index.js";
 import { isTraining, type Training } from "../define.js";
 import { UsageError } from "../exit.js";
 import { loadProgram } from "../load-program.js";
-import type { Override } from "../read-recipe.js";
+import { overridesOf, setOption, type Override } from "../overrides.js";
 import { readRun } from "../run-folder.js";
 
 interface Flags {
@@ -39,8 +39,8 @@ export function setUp(command: Command): void {
     .option("--seed <n>", "seed of weights, order, augmentation and split")
     .option("--out <folder>", "folder of the run (default: runs/NAME)")
     .option("--resume [checkpoint]", "go on from the last checkpoint in the folder, or from another one")
-    .option("--overwrite", "start again where the folder holds an unfinished run")
-    .option("--set <key=value>", "replace a key of the recipe or a setting of the program; may be given several times", (value: string, all: readonly string[]) => [...all, value], [])
+    .option("--overwrite", "start again where the folder holds an unfinished run");
+  setOption(command, "a key of the recipe or a setting of the program")
     .option("--no-progress", "print results only")
     .addHelpText("after", help)
     .action(train);
@@ -52,32 +52,27 @@ async function train(file: string, flags: Flags): Promise<void> {
   const extension = extname(file);
   if (!extensions.includes(extension)) throw new UsageError(`train: ${file} is neither a recipe (.yaml) nor a program (.ts, .js).`);
   const isRecipe = extension === ".yaml" || extension === ".yml";
-  const given = overridesOf(flags, isRecipe);
-  if (isRecipe) return trainRecipe(file, flags, given);
+  const overrides = given(flags, isRecipe);
+  if (isRecipe) return trainRecipe(file, flags, overrides);
   const training = (await loadProgram(file)).default;
-  if (isTraining(training)) return trainProgram(training, file, flags, given);
-  const unused = given.map(({ flag }) => flag).concat(flags.out === undefined ? [] : ["--out"], flags.resume ? ["--resume"] : []);
+  if (isTraining(training)) return trainProgram(training, file, flags, overrides);
+  const unused = overrides.map(({ flag }) => flag).concat(flags.out === undefined ? [] : ["--out"], flags.resume ? ["--resume"] : []);
   if (training !== undefined) throw new GraftError("argument", `${file}: its default export is no training. Write export default defineTraining({ ... }), or export nothing.`);
   if (unused.length > 0) throw new GraftError("argument", `${file}: was simply run, so ${unused.join(" and ")} had no effect. Export defineTraining({ ... }) by default to use flags.`);
 }
 
 /** Flags as keys of the file: --lr is the optimiser's in a recipe. */
-function overridesOf(flags: Flags, isRecipe: boolean): Override[] {
-  const named: [flag: string, key: string, value: string | undefined][] = [
-    ["--epochs", "epochs", flags.epochs],
-    ["--batch-size", "batchSize", flags.batchSize],
-    ["--lr", isRecipe ? "optimizer.lr" : "lr", flags.lr],
-    ["--seed", "seed", flags.seed],
-  ];
-  for (const [flag, , value] of named) if (value !== undefined && (value.trim() === "" || !Number.isFinite(Number(value)))) throw new UsageError(`train: ${flag} is "${value}". Use a number.`);
-  const short = named.flatMap(([flag, key, value]): Override[] => (value === undefined ? [] : [{ key, value, flag: `${flag} ${value}` }]));
-  const long = flags.set.map((text): Override => {
-    const at = text.indexOf("=");
-    if (at < 1) throw new UsageError(`train: --set ${text}: write key=value.`);
-    return { key: text.slice(0, at), value: text.slice(at + 1), flag: `--set ${text}` };
-  });
-  return [...short, ...long];
-}
+const given = (flags: Flags, isRecipe: boolean): Override[] =>
+  overridesOf(
+    "train",
+    [
+      { flag: "--epochs", key: "epochs", value: flags.epochs },
+      { flag: "--batch-size", key: "batchSize", value: flags.batchSize },
+      { flag: "--lr", key: isRecipe ? "optimizer.lr" : "lr", value: flags.lr },
+      { flag: "--seed", key: "seed", value: flags.seed },
+    ],
+    flags.set,
+  );
 
 /** On resuming, the flags that began the run hold again, under those that are given now. */
 async function withEarlier(out: string, flags: Flags, given: readonly Override[]): Promise<Override[]> {
