@@ -26,5 +26,7 @@ export { readWeights, writeWeights, type ShardOptions } from "./shards.js";
 export { type GgufType } from "./gguf-blocks.js";
 export { type GgufArray, type GgufValue } from "./gguf-values.js";
 export { decodeGguf, readGguf, writeGguf, type GgufContent, type GgufTensor, type ReadGgufTensor } from "./gguf.js";
+export { writeOnnx, type OnnxAttribute, type OnnxConstant, type OnnxModel, type OnnxNode, type OnnxType, type OnnxValueInfo, type WriteOnnxOptions } from "./onnx.js";
+export { ProtoWriter } from "./protobuf.js";
 export { modelFolder } from "./hub/model-folder.js";
 export { parseHubName, type HubName } from "./hub/name.js";

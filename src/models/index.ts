@@ -1,7 +1,7 @@
 export { configOf, graftVersion, type OwnConfig, type Preprocess, type SavedConfig } from "./config.js";
 export { create } from "./create.js";
 export { load, save, type LoadedModel, type LoadOptions, type SaveOptions } from "./files.js";
-export { exportGguf, type ExportGgufOptions } from "./export/index.js";
+export { exportGguf, exportOnnx, type ExportGgufOptions, type ExportOnnxOptions, type OnnxExport } from "./export/index.js";
 export * from "./generate/index.js";
 export { layerNames, Layers, type LayersOptions, type LayerSpec } from "./layers.js";
 export { MLP, type MLPOptions } from "./mlp.js";
