@@ -79,7 +79,7 @@ export async function runTraining(training: Training, options: RunOptions): Prom
     ...(data.source === undefined ? {} : { data: data.source as Json }),
     results: resultsOf(result, result.test),
   });
-  print(`\nsaved to ${out}: model.safetensors, config.json, run.json, metrics.ndjson (${result.steps} steps, ${showTime(result.seconds)})`);
+  print(`\nsaved to ${out}: model.safetensors, config.json, run.json, metrics.jsonl (${result.steps} steps, ${showTime(result.seconds)})`);
   if (training.after === undefined) return;
   const context: TrainingContext = {
     settings, data, model, result, out, print,

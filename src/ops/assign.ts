@@ -1,6 +1,6 @@
 import { GraftError } from "../base/index.js";
-import { defineOp, type Node, record, sameShape, showShape, type Tensor } from "../graph/index.js";
-import { cast } from "./scalar.js";
+import { defineOp, type Node, noGrad, record, sameShape, showShape, Tensor } from "../graph/index.js";
+import { cast, where } from "./scalar.js";
 
 /** The value of `value` in the memory of `old`, which cannot be read afterwards. */
 export const assignOp = defineOp({
@@ -35,3 +35,21 @@ export function assign(target: Tensor, value: Tensor): void {
 
 /** Whether a node waits to be written by the next realisation. */
 export const isPendingAssign = (node: Node): boolean => node.op === assignOp && node.value === undefined;
+
+/**
+ * Makes everything that is assigned but not computed yet depend on `ok`, a bool scalar: where it is false, each target keeps the value that it has. The choice is part of the
+ * plan, so that a step whose loss turns out to be NaN leaves no trace.
+ * @example
+ * optimizer.record();
+ * guardAssigns(isfinite(loss)); // weights and optimiser state stay as they are where the loss is not finite
+ * await realize(loss);
+ */
+export function guardAssigns(ok: Tensor): void {
+  noGrad(() => {
+    for (const target of [...pending]) {
+      if (!isPendingAssign(target.node)) continue;
+      const [old, value] = target.node.inputs;
+      assign(target, where(ok, new Tensor(value), new Tensor(old)));
+    }
+  });
+}

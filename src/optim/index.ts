@@ -3,6 +3,7 @@ export * from "./adam-variants.js";
 export * from "./adam.js";
 export * from "./adaptive.js";
 export * from "./clip.js";
+export * from "./ema.js";
 export * from "./lbfgs.js";
 export * from "./lion.js";
 export * from "./muon.js";

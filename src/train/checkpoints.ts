@@ -3,17 +3,22 @@ import { join, resolve } from "node:path";
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import type { LoaderState } from "../data/index.js";
 import { latestCheckpoint, listCheckpoints, loadCheckpoint, saveCheckpoint, type Checkpoint } from "../io/index.js";
-import type { OptimizerState, SchedulerState } from "../optim/index.js";
+import type { EMAState, OptimizerState, SchedulerState } from "../optim/index.js";
 import type { RandomState } from "../ops/index.js";
+import type { LogState } from "./log.js";
 import type { MeterState } from "./meter.js";
 import { firstNotFinite, type Snapshot } from "./snapshot.js";
 import type { WatchState } from "./stopping.js";
+import type { WatchdogState } from "./watchdog.js";
 import type { CheckpointOptions, FitOptions, HistoryRecord } from "./types.js";
 
 /** Everything of a run that is not a tensor, as plain JSON. */
 export interface RunState {
   readonly model: string;
   readonly optimizer: { readonly name: string; readonly values: OptimizerState["values"] };
+  /** Where an average of the weights is kept. */
+  readonly ema?: { readonly updates: number };
+  readonly watchdog?: WatchdogState;
   readonly scheduler: SchedulerState | null;
   readonly random: RandomState;
   readonly loader: LoaderState;
@@ -22,8 +27,9 @@ export interface RunState {
   readonly step: number;
   readonly seconds: number;
   /** Samples trained on, and the time that took. */
-  readonly trained: { readonly samples: number; readonly seconds: number };
+  readonly trained: { readonly samples: number; readonly rows?: number; readonly seconds: number };
   readonly meter: MeterState;
+  readonly log?: LogState;
   readonly history: readonly HistoryRecord[];
   readonly watch: WatchState;
 }
@@ -34,6 +40,8 @@ export interface RunTensors {
   readonly optimizer: OptimizerState["tensors"];
   /** The best weights so far, where they are restored at the end. */
   readonly best?: Snapshot;
+  /** Averages of the weights. */
+  readonly ema?: EMAState["tensors"];
 }
 
 /** The checkpoints of one run. */
@@ -103,7 +111,8 @@ export class RunFolder {
     if (bad !== undefined) {
       throw new GraftError("numeric", `train.fit: after step ${state.step} the weights of ${bad} are not finite, so they are not saved. ${this.advice()} Lower the learning rate, or clip the gradients; GRAFT_CHECK=1 names the op that made the first NaN.`);
     }
-    const parts = { model: tensors.model, optimizer: tensors.optimizer, ...(tensors.best === undefined ? {} : { best: tensors.best }) };
+    const { best: bestWeights, ema } = tensors;
+    const parts = { model: tensors.model, optimizer: tensors.optimizer, ...(bestWeights === undefined ? {} : { best: bestWeights }), ...(ema === undefined ? {} : { ema }) };
     this.last = await saveCheckpoint(dir, { step: state.step, tensors: parts, state, keep, best: best ? state.watch.best?.step : undefined });
     this.lastStep = state.step;
     return this.last;

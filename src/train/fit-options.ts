@@ -5,20 +5,23 @@ import type { FitOptions, TrainOptimizer } from "./types.js";
 
 const known = [
   "train", "valid", "test", "loss", "step", "optimizer", "scheduler", "epochs", "maxSteps", "batchSize", "seed", "shuffle", "metrics", "stop", "clip", "regularize", "augment",
-  "accumulate", "count", "derive", "compile", "callbacks", "checkpoint", "resume", "restoreBest", "log", "progress", "evalEvery", "signal", "handleSignals", "resumeHint",
+  "accumulate", "count", "derive", "compile", "callbacks", "checkpoint", "resume", "restoreBest", "ema", "watchdog", "overfitBatches", "fastDevRun", "log", "logEvery", "tensorboard", "keys",
+  "progress", "evalEvery", "signal", "handleSignals", "resumeHint",
 ] as const;
 
 /** Throws `argument` for unknown keys and values out of range. */
 export function checkFitOptions(model: unknown, options: FitOptions): void {
   if (!(model instanceof Module)) throw new GraftError("argument", `train.fit: the model is ${String(model)}. Pass an nn.Module.`);
   checkOptions("train.fit", options, [...known]);
-  const { epochs, maxSteps, seed, accumulate, clip, regularize, evalEvery, loss, step, optimizer, checkpoint, log } = options;
+  const { epochs, maxSteps, seed, accumulate, clip, regularize, evalEvery, loss, step, optimizer, checkpoint, overfitBatches, logEvery } = options;
   const whole = { min: 1, whole: true } as const;
   if (epochs !== undefined && epochs !== Infinity) checkNumber("train.fit", "epochs", epochs, { min: 0, whole: true });
   if (maxSteps !== undefined) checkNumber("train.fit", "maxSteps", maxSteps, whole);
   if (seed !== undefined) checkNumber("train.fit", "seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER, whole: true });
   if (accumulate !== undefined) checkNumber("train.fit", "accumulate", accumulate, whole);
   if (evalEvery !== undefined && evalEvery !== "epoch") checkNumber("train.fit", "evalEvery", evalEvery, whole);
+  if (overfitBatches !== undefined) checkNumber("train.fit", "overfitBatches", overfitBatches, whole);
+  if (logEvery !== undefined) checkNumber("train.fit", "logEvery", logEvery, whole);
   checkOptions("train.fit clip", clip, ["norm", "value"]);
   if (clip?.norm !== undefined) checkNumber("train.fit clip", "norm", clip.norm, { above: 0 });
   if (clip?.value !== undefined) checkNumber("train.fit clip", "value", clip.value, { above: 0 });
@@ -27,7 +30,9 @@ export function checkFitOptions(model: unknown, options: FitOptions): void {
   if (loss !== undefined && step !== undefined) throw new GraftError("argument", "train.fit: both loss and step are given. A step computes the loss itself: leave loss out.");
   if (optimizer instanceof LBFGS && (accumulate ?? 1) > 1) throw new GraftError("argument", "train.fit: LBFGS computes its gradients itself and cannot accumulate. Use a larger batchSize.");
   if (options.compile && (optimizer instanceof LBFGS || (accumulate ?? 1) > 1)) throw new GraftError("argument", "train.fit: compile is for one batch per step and optimizers without a closure. Leave compile out with accumulate and LBFGS.");
-  if (log === true && checkpoint === undefined) throw new GraftError("argument", "train.fit: log is true, but there is no checkpoint folder to keep it in. Give the file's name as log.");
+  for (const [name, place] of [["log", "the file's name"], ["tensorboard", "a folder's name"]] as const) {
+    if (options[name] === true && checkpoint === undefined) throw new GraftError("argument", `train.fit: ${name} is true, but there is no checkpoint folder to keep it in. Give ${place} as ${name}.`);
+  }
   if (model.parameters().every((parameter) => !parameter.requiresGrad)) throw new GraftError("argument", `train.fit: ${model.constructor.name} has no parameters that learn. Unfreeze some, or check that layers are fields of the model.`);
 }
 

@@ -1,5 +1,6 @@
 import type { Module } from "../nn/index.js";
 import { RunFolder } from "./checkpoints.js";
+import { devRunOptions } from "./dev-run.js";
 import { checkFitOptions } from "./fit-options.js";
 import { Interrupt } from "./interrupt.js";
 import { TrainRun } from "./run.js";
@@ -19,8 +20,9 @@ import type { FitOptions, FitResult } from "./types.js";
  * const model = new SimpleCNN();
  * const { best, history } = await train.fit(model, { train: digits, valid: test, epochs: 10, stop: { patience: 3 } });
  */
-export async function fit(model: Module, options: FitOptions): Promise<FitResult> {
-  checkFitOptions(model, options);
+export async function fit(model: Module, given: FitOptions): Promise<FitResult> {
+  checkFitOptions(model, given);
+  const options = given.fastDevRun ? devRunOptions(given) : given;
   const { folder, from } = await RunFolder.open(options.checkpoint, options.resume);
   const interrupt = new Interrupt(options.progress === false ? () => undefined : () => process.stderr.write("\nstopping after this step; Ctrl-C again leaves at once\n"), {
     signal: options.signal,

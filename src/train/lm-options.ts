@@ -10,8 +10,8 @@ export type ScheduleName = "cosine" | "linear" | "constant" | "wsd";
 export interface LmOptions
   extends Pick<
     FitOptions,
-    | "epochs" | "maxSteps" | "batchSize" | "seed" | "shuffle" | "stop" | "accumulate" | "compile" | "callbacks" | "checkpoint" | "resume" | "restoreBest" | "log" | "progress" | "evalEvery"
-    | "signal" | "handleSignals" | "resumeHint"
+    | "epochs" | "maxSteps" | "batchSize" | "seed" | "shuffle" | "stop" | "accumulate" | "compile" | "callbacks" | "checkpoint" | "resume" | "restoreBest" | "ema" | "watchdog"
+    | "overfitBatches" | "fastDevRun" | "log" | "logEvery" | "tensorboard" | "keys" | "progress" | "evalEvery" | "signal" | "handleSignals" | "resumeHint"
   > {
   /** The highest learning rate. Default: 0.001 for `pretrain`, 0.0002 for `sft`. */
   readonly lr?: number;
@@ -35,7 +35,8 @@ export interface LmOptions
 
 /** Names of {@link LmOptions}. */
 export const lmOptionNames = [
-  "epochs", "maxSteps", "batchSize", "seed", "shuffle", "stop", "accumulate", "compile", "callbacks", "checkpoint", "resume", "restoreBest", "log", "progress", "evalEvery", "signal", "handleSignals", "resumeHint",
+  "epochs", "maxSteps", "batchSize", "seed", "shuffle", "stop", "accumulate", "compile", "callbacks", "checkpoint", "resume", "restoreBest", "ema", "watchdog", "overfitBatches", "fastDevRun",
+  "log", "logEvery", "tensorboard", "keys", "progress", "evalEvery", "signal", "handleSignals", "resumeHint",
   "lr", "betas", "weightDecay", "schedule", "warmupSteps", "minFactor", "decayShare", "clipNorm", "optimizer",
 ] as const;
 

@@ -9,7 +9,8 @@ import * as nn from "../nn/index.js";
 import { SGD } from "../optim/index.js";
 import { rand } from "../ops/index.js";
 import { fit } from "./fit.js";
-import { bitsOf, blobs, seeded, SmallNet, smallRun } from "./testing/small-run.js";
+import { readScalars } from "./testing/read-events.js";
+import { bitsOf, blobs, everything, seeded, SmallNet, smallRun } from "./testing/small-run.js";
 
 let dir: string;
 beforeEach(async () => void (dir = await mkdtemp(join(tmpdir(), "graft-train-"))));
@@ -30,15 +31,23 @@ async function killAfter(steps: number, wait: number): Promise<boolean> {
 
 describe("a run that was killed and resumed", () => {
   it("ends with the same bits as one that was not, wherever the kill fell", async () => {
-    const whole = await smallRun();
+    const folder = join(dir, "whole");
+    const logged = { log: true, logEvery: 1, tensorboard: true } as const;
+    const whole = await smallRun({ ...everything, ...logged, checkpoint: { dir: folder } });
     const expected = await bitsOf(whole.model);
     expect(await killAfter(4, 7)).toBe(true);
     expect(await killAfter(17, Math.random() * 20)).toBe(true); // in the second epoch, resumed once already
-    const resumed = await smallRun({ checkpoint: { dir, every: 3 }, resume: "latest" });
+    const resumed = await smallRun({ ...everything, ...logged, checkpoint: { dir, every: 3 }, resume: "latest" });
     expect(resumed.result.resumedFrom).toMatch(/checkpoint-\d+$/);
     expect(await bitsOf(resumed.model)).toBe(expected);
     const losses = (run: typeof whole) => run.result.history.map(({ epoch, step, loss, lr, valid_loss }) => ({ epoch, step, loss, lr, valid_loss }));
     expect(losses(resumed)).toEqual(losses(whole));
+    // the logs have each line once, those of steps behind the last checkpoint as well
+    const timeless = (entries: [string, unknown][]) => entries.filter(([name]) => !/runtime|per_second/.test(name));
+    const lines = async (of: string) => (await readFile(join(of, "metrics.jsonl"), "utf8")).trim().split("\n").map((line) => timeless(Object.entries(JSON.parse(line) as object)));
+    expect(await lines(dir)).toEqual(await lines(folder));
+    const curves = (of: string) => timeless(readScalars(of).map(({ tag, step, value }) => [tag, [step, value]]));
+    expect(curves(dir)).toEqual(curves(folder));
   });
 
   it("and one that was stopped after any step, with the best weights and accumulation", async () => {
@@ -76,14 +85,15 @@ describe("checkpoints of a run", () => {
     expect(steps.slice(-2)).toEqual([28, 30]);
     expect(steps).toContain(result.best!.step);
     expect(result.checkpoint).toBe(join(dir, "checkpoint-30"));
-    const lines = (await readFile(join(dir, "metrics.ndjson"), "utf8")).trim().split("\n").map((line) => JSON.parse(line) as { step: number; valid_accuracy: number });
-    expect(lines.map(({ step }) => step)).toEqual([10, 20, 30]);
-    expect(lines[2].valid_accuracy).toBe(result.history[2].valid_accuracy);
+    const read = async () => (await readFile(join(dir, "metrics.jsonl"), "utf8")).trim().split("\n").map((line) => JSON.parse(line) as Record<string, number>);
+    const lines = await read();
+    expect(lines.map((line) => `${Object.keys(line).find((name) => /loss/.test(name))} ${line.step}`)).toEqual(["loss 10", "eval_loss 10", "loss 20", "eval_loss 20", "loss 30", "eval_loss 30", "train_loss 30"]);
+    expect(lines[5].eval_accuracy).toBe(result.history[2].valid_accuracy);
     const again = { log: true, resume: join(dir, "checkpoint-28") };
     await expect(smallRun({ ...again, checkpoint: { dir, every: 4 } })).rejects.toThrow(/holds later checkpoints \(checkpoint-30\)/);
     await smallRun({ ...again, checkpoint: { dir, every: 4, overwrite: true } });
     expect(await listCheckpoints(dir)).toContain(30);
-    expect((await readFile(join(dir, "metrics.ndjson"), "utf8")).trim().split("\n").length).toBe(3);
+    expect((await read()).map(({ step }) => step)).toEqual(lines.map(({ step }) => step));
   });
 
   it("of another run are neither mixed up nor deleted unasked", async () => {

@@ -1,30 +1,33 @@
 import { env, GraftError } from "../base/index.js";
 import type { LoaderState } from "../data/index.js";
 import type { Module } from "../nn/index.js";
-import { ReduceLROnPlateau } from "../optim/index.js";
+import { EMA, LBFGS, Optimizer, ReduceLROnPlateau } from "../optim/index.js";
 import { F, getRandomState, setRandomState } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
-import { objective } from "./batch.js";
+import { objective, samplesIn } from "./batch.js";
 import type { RunFolder, RunState } from "./checkpoints.js";
 import { locate } from "./errors.js";
+import { describeDevRun } from "./dev-run.js";
 import { evaluate, type Evaluation } from "./evaluate.js";
 import { makeOptimizer, makeSchedule, type Schedule } from "./fit-options.js";
 import type { Interrupt } from "./interrupt.js";
-import { MetricsLog } from "./log.js";
+import { Keys, keysHelp } from "./keys.js";
+import { evalLine, summaryLine, testLine, type Moment } from "./log-lines.js";
+import { RunLog } from "./log.js";
 import { withBatchAdvice } from "./memory.js";
 import { Meter } from "./meter.js";
 import { accuracy } from "./metrics.js";
 import { restore } from "./restore.js";
 import { Progress } from "./progress.js";
 import { takeSnapshot, type Snapshot } from "./snapshot.js";
-import { evaluationLoader, trainLoader } from "./sources.js";
+import { runSources } from "./sources.js";
 import { compiledStep, trainStep, type StepNumbers, type StepParts } from "./step.js";
 import { Watcher } from "./stopping.js";
+import { badStepError, Watchdog } from "./watchdog.js";
 import type { Batch, BatchSource, Callbacks, FitOptions, FitResult, HistoryRecord, StopReason } from "./types.js";
 
 /** Random streams of training begin here, far from those that made the initial weights of a model with the same seed. */
 const firstStream = 2 ** 40;
-const evaluationBatch = 256;
 
 /** One call of `fit`: everything that changes while it trains. */
 export class TrainRun {
@@ -41,7 +44,9 @@ export class TrainRun {
   private readonly accumulate: number;
   private readonly stepsPerEpoch: number;
   private readonly restoreBest: boolean;
-  private readonly log: MetricsLog | undefined;
+  private readonly log: RunLog;
+  private readonly watchdog: Watchdog | undefined;
+  private keys: Keys | undefined;
 
   private epoch = 0;
   private step = 0;
@@ -53,7 +58,7 @@ export class TrainRun {
   private firstStep = 0;
   /** Where the loader is once the present step or epoch is done with everything that belongs to it. */
   private position: LoaderState;
-  private trained = { samples: 0, seconds: 0 };
+  private trained = { samples: 0, rows: 0, seconds: 0 };
   /** Seconds of earlier parts of the run, and when this one began. */
   private secondsBefore = 0;
   private readonly started = performance.now();
@@ -67,28 +72,34 @@ export class TrainRun {
     private readonly folder: RunFolder | undefined,
     private readonly interrupt: Interrupt,
   ) {
-    const { valid, test, loss, step, metrics, clip, regularize, stop, batchSize, epochs, maxSteps, accumulate = 1, callbacks = [], log } = options;
-    this.loader = trainLoader(options);
-    this.position = this.loader.stateDict();
-    this.valid = valid === undefined ? undefined : evaluationLoader("train.fit", "valid", valid, batchSize ?? evaluationBatch);
-    this.test = test === undefined ? undefined : evaluationLoader("train.fit", "test", test, batchSize ?? evaluationBatch);
+    const { loss, step, metrics, clip, regularize, stop, epochs, maxSteps, accumulate = 1, callbacks = [], overfitBatches, fastDevRun } = options;
+    const { all, train, valid, test } = runSources(options);
+    [this.loader, this.valid, this.test, this.position] = [train, valid, test, train.stateDict()];
     this.epochs = epochs ?? (maxSteps === undefined ? 10 : Infinity);
     this.maxSteps = maxSteps ?? Infinity;
     this.accumulate = accumulate;
     this.stepsPerEpoch = Math.ceil(this.loader.length / accumulate);
     const optimizer = makeOptimizer(model, options.optimizer);
-    this.schedule = makeSchedule(options.scheduler, optimizer, { stepsPerEpoch: this.stepsPerEpoch, totalSteps: this.totalSteps });
+    const perEpoch = fastDevRun ? Math.ceil(all.length / accumulate) : this.stepsPerEpoch;
+    this.schedule = makeSchedule(options.scheduler, optimizer, { stepsPerEpoch: perEpoch, totalSteps: Math.min(this.maxSteps, this.epochs * perEpoch) });
+    if (fastDevRun) [this.epochs, this.maxSteps] = [1, 1];
+    if ((options.ema !== undefined || options.watchdog !== undefined) && (!(optimizer instanceof Optimizer) || optimizer instanceof LBFGS)) {
+      throw new GraftError("argument", `train.fit: ema and watchdog are part of a step's plan, which ${optimizer.constructor.name} has not. Use another optimizer of optim, or leave them out.`);
+    }
+    const ema = options.ema === undefined ? undefined : new EMA([...model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad), options.ema);
+    const watchdog = (this.watchdog = options.watchdog === undefined ? undefined : new Watchdog(options.watchdog));
+    const highestLoss = watchdog && ((): number => watchdog.highestLoss);
     const mixed = typeof options.augment === "object" && options.augment.batch !== undefined && loss === undefined && step === undefined;
     // a batch transform such as mixup turns labels into probabilities: still a matter of cross entropy
     const cost = objective(mixed ? (output, target) => F.crossEntropy(output, target) : loss, step);
-    this.parts = { model, optimizer, cost, metrics: metrics ?? (mixed ? { accuracy } : undefined), clip, regularize, count: options.count?.of };
+    this.parts = { model, optimizer, cost, metrics: metrics ?? (mixed ? { accuracy } : undefined), clip, regularize, count: options.count?.of, ema, highestLoss };
     if (options.compile && !env.check) this.parts = { ...this.parts, compiled: compiledStep(this.parts) }; // a replay does not look for NaN
-    this.watcher = new Watcher(stop ?? {}, this.valid !== undefined);
+    this.watcher = new Watcher(overfitBatches === undefined ? (stop ?? {}) : { ...stop, monitor: stop?.monitor?.replace(/^valid_/, "") }, this.valid !== undefined);
     this.restoreBest = options.restoreBest ?? stop?.patience !== undefined;
     this.progress = new Progress(Progress.modeOf(options.progress ?? true), process.stdout, Date.now, options.count?.unit);
     this.callbacks = Array.isArray(callbacks) ? (callbacks as readonly Callbacks[]) : [callbacks as Callbacks];
-    const file = log === true ? `${this.folder!.dir}/metrics.ndjson` : log;
-    if (typeof file === "string") this.log = new MetricsLog(file, (text) => this.progress.line(`warning: ${text}`));
+    const place = (option: boolean | string | undefined, name: string): string | undefined => (option === true ? `${this.folder!.dir}${name}` : option || undefined);
+    this.log = new RunLog({ metrics: place(options.log, "/metrics.jsonl"), tensorboard: place(options.tensorboard, "") }, (text) => this.progress.line(`warning: ${text}`));
   }
 
   private get totalSteps(): number {
@@ -107,24 +118,32 @@ export class TrainRun {
     const modes = model.modules().map((module) => [module, module.training] as const);
     let stopped: StopReason;
     let test: Evaluation | undefined;
+    if (options.keys) this.keys = new Keys(typeof options.keys === "object" ? options.keys : process.stdin, (text) => this.progress.line(text));
+    if (this.keys?.listening) this.progress.line(keysHelp);
     try {
       if (!model.training) model.train();
       await realize(); // what the user recorded before is no part of a step that may be given up
       if (resumeFrom === undefined) setRandomState({ seed: options.seed ?? 0, stream: firstStream });
       else await this.resume(resumeFrom);
-      await this.log?.start(resumeFrom === undefined ? undefined : this.step);
+      await this.log.start(resumeFrom === undefined ? undefined : this.step);
       stopped = await this.loop();
       if (stopped !== "interrupted" && this.meter.samples > 0) stopped = (await this.record()) === "interrupted" ? "interrupted" : stopped;
       await this.saveLast();
       if (stopped === "interrupted") this.sayInterrupted();
-      else if (this.restoreBest && this.bestWeights !== undefined) model.loadStateDict(this.bestWeights);
-      if (stopped !== "interrupted" && this.test !== undefined) test = await this.evaluate(this.test);
+      else {
+        if (this.restoreBest && this.bestWeights !== undefined) model.loadStateDict(this.bestWeights);
+        else await this.parts.ema?.copyTo();
+        if (this.test !== undefined) test = await this.evaluate(this.test);
+        await this.logEnd(test);
+      }
     } finally {
+      this.keys?.close();
       this.progress.clear();
       for (const [module, training] of modes) module.training = training;
     }
     const { history, watcher, step: steps, seconds, samplesPerSecond, folder, resumedFrom } = this;
     const result: FitResult = { history, best: watcher.best, stopped, steps, seconds, samplesPerSecond, test, checkpoint: folder?.last, resumedFrom };
+    if (options.fastDevRun) this.progress.line(describeDevRun(result));
     for (const callbacks of this.callbacks) await callbacks.onStop?.(result);
     return result;
   }
@@ -134,20 +153,29 @@ export class TrainRun {
     const last = this.history.at(-1);
     const verdict = last?.step === this.step && this.meter.samples === 0 ? this.watcher.verdict(last) : undefined; // a finished run that is resumed
     if (verdict !== undefined) return verdict;
+    if (this.evalIsDue && this.meter.samples > 0 && last?.step !== this.step) {
+      const reason = await this.record(); // the run that is resumed was interrupted before it could
+      if (reason !== undefined) return reason;
+    }
     this.mark = performance.now();
     if (await this.ask((to) => to.onStart?.({ model, optimizer: this.parts.optimizer, epochs, stepsPerEpoch, step: this.step }))) return "callback";
     while (this.epoch < epochs) {
       if (this.step >= this.maxSteps) return "steps";
       if (this.interrupt.aborted) return "interrupted";
       if (await this.ask((to) => to.onEpochStart?.({ epoch: this.epoch + 1, step: this.step }))) return "callback";
-      const reason = (await this.trainEpoch()) ?? (await this.endEpoch());
+      const outcome = await this.trainEpoch();
+      if (outcome === "restore") {
+        await this.goBack();
+        continue;
+      }
+      const reason = outcome ?? (await this.endEpoch());
       if (reason !== undefined) return reason;
     }
     return "epochs";
   }
 
   /** The rest of an epoch. A reason to stop that comes with its last step is left to `endEpoch`, unless it is an interruption. */
-  private async trainEpoch(): Promise<StopReason | undefined> {
+  private async trainEpoch(): Promise<StopReason | "restore" | undefined> {
     const { loader } = this;
     loader.setEpoch(this.epoch);
     let group: Batch[] = [];
@@ -159,53 +187,103 @@ export class TrainRun {
       if (group.length < this.accumulate && !isLast) continue;
       const reason = await this.oneStep(group, read - 1);
       group = [];
-      if (reason === "interrupted") return reason;
+      if (reason === "interrupted" || reason === "restore") return reason;
       if (isLast) this.pending = reason;
       else if (reason !== undefined) return reason;
-      else if (this.folder?.isDue(this.step, { epochEnd: false, best: this.bestIsNew })) await this.save(false);
+      else if (this.saveIsDue(false)) await this.save(false);
+      const paused = (await this.keys?.wait(() => this.interrupt.aborted, () => this.saveNow())) ?? 0;
+      if (paused > 0) [this.secondsBefore, this.mark] = [this.secondsBefore - paused, performance.now()];
+      if (this.keys?.quit || this.interrupt.aborted) return "interrupted";
     }
     return undefined;
   }
   private pending: StopReason | undefined;
 
   /** A step, and what is due after it. */
-  private async oneStep(batches: readonly Batch[], number: number): Promise<StopReason | undefined> {
-    const { samples, values } = await this.compute(batches, number);
+  private async oneStep(batches: readonly Batch[], number: number): Promise<StopReason | "restore" | undefined> {
+    const { samples, values, gradNorm, applied } = await this.compute(batches, number);
     this.step++;
     this.trained.samples += samples;
+    this.trained.rows += batches.reduce((sum, batch) => sum + samplesIn(batch), 0);
     this.trained.seconds += (performance.now() - this.mark) / 1000;
     this.mark = performance.now();
-    if (!Number.isFinite(values.loss)) throw this.notFinite(values.loss, number);
-    this.meter.add(values, samples);
+    if (!applied) {
+      if (this.onBadStep(values.loss, gradNorm, number) === "restore") return "restore";
+    } else {
+      this.meter.add(values, samples);
+      this.log.add(values, samples, { lr: this.lr, gradNorm });
+      this.watchdog?.accept(values.loss);
+    }
     if (this.schedule?.every === "step") (this.schedule.scheduler as { step(): void }).step();
     this.progress.step(() => this.view(number));
     const { loss, ...metrics } = values;
     let reason: StopReason | undefined;
     if (this.callbacks.length > 0 && (await this.ask((to) => to.onBatchEnd?.({ epoch: this.epoch + 1, step: this.step, loss, samples, metrics })))) reason = "callback";
-    if (this.interrupt.aborted) return "interrupted";
-    const { evalEvery = "epoch" } = this.options;
-    if (evalEvery !== "epoch" && this.step % evalEvery === 0) reason = (await this.record()) ?? reason;
+    const { logEvery } = this.options;
+    if (logEvery !== undefined && this.step % logEvery === 0) await this.logSteps();
+    if (this.interrupt.aborted || this.keys?.quit) return "interrupted";
+    if (this.evalIsDue && this.meter.samples > 0) reason = (await this.record()) ?? reason;
     if (this.watcher.outOfTime(this.seconds)) reason ??= "time";
     if (this.step >= this.maxSteps) reason ??= "steps";
     return this.interrupt.aborted ? "interrupted" : reason;
   }
 
+  /** Whether `evalEvery` asks for an evaluation after the present step. */
+  private get evalIsDue(): boolean {
+    const { evalEvery = "epoch" } = this.options;
+    return evalEvery !== "epoch" && this.step > 0 && this.step % evalEvery === 0;
+  }
+  private saveIsDue(epochEnd: boolean): boolean {
+    const wanted = this.keys?.takeSave() ?? false;
+    if (wanted && this.folder === undefined) this.progress.line("there is no checkpoint folder, so nothing can be saved (checkpoint: { dir })");
+    return this.folder !== undefined && (wanted || this.folder.isDue(this.step, { epochEnd, best: this.bestIsNew }));
+  }
+  private async saveNow(): Promise<void> {
+    if (this.folder === undefined) return this.progress.line("there is no checkpoint folder, so nothing can be saved (checkpoint: { dir })");
+    if (!this.folder.isSaved(this.step)) await this.save(false);
+    this.progress.line(`saved to ${this.folder.last}`);
+  }
+
+  /** A step that changed nothing because its loss or its gradients were not as they should be, or (without a watchdog) one whose loss is not finite. */
+  private onBadStep(loss: number, gradNorm: number | undefined, number: number): "restore" | undefined {
+    const advice = this.folder?.advice();
+    const where = `step ${this.step} (epoch ${this.epoch + 1}, batch ${number + 1})`;
+    if (this.watchdog === undefined) throw badStepError(`the loss is ${loss}`, where, "the model's weights may hold NaN now", advice);
+    const { action, reason } = this.watchdog.judge(loss, gradNorm);
+    const kept = "the weights are those of the step before";
+    if (action === "stop") throw badStepError(reason, where, kept, advice);
+    if (action === "restore" && this.folder?.last === undefined) throw badStepError(`${reason}, and there is no checkpoint to go back to`, where, kept, advice);
+    this.progress.line(`warning: ${where}: ${reason}. ${action === "skip" ? "The step is skipped: weights and optimizer stay as they were." : `Going back to ${this.folder!.last}.`}`);
+    return action === "restore" ? action : undefined;
+  }
+
+  /** Back to the last checkpoint, to go on with a lower rate. */
+  private async goBack(): Promise<void> {
+    const { watchdog } = await this.load(this.folder!.last!);
+    this.watchdog!.restored(watchdog);
+    await this.log.start(this.step);
+    this.progress.line(`back at step ${this.step}, learning rate times ${this.watchdog!.lrScale}`);
+  }
+
   private async compute(batches: readonly Batch[], number: number): Promise<StepNumbers> {
+    const { paramGroups } = this.parts.optimizer;
+    const rates = paramGroups.map(({ lr }) => lr);
+    const { lrScale = 1 } = this.watchdog ?? {};
+    if (lrScale !== 1) for (const group of paramGroups) group.lr *= lrScale;
     try {
       return await trainStep(this.parts, batches);
     } catch (error) {
       const [batch] = batches;
       const known = error instanceof GraftError && error.code === "memory" ? withBatchAdvice(error, this.parts, batch) : error;
       throw locate(known, { op: "train.fit", batch, model: this.model, loader: this.loader, epoch: this.epoch, number, step: this.step + 1 });
+    } finally {
+      paramGroups.forEach((group, i) => (group.lr = rates[i])); // a schedule knows nothing of the watchdog's factor
     }
   }
 
-  private notFinite(loss: number, number: number): GraftError {
-    return new GraftError(
-      "numeric",
-      `train.fit: the loss is ${loss} at step ${this.step} (epoch ${this.epoch + 1}, batch ${number + 1}). Training stops; the model's weights may hold NaN now. ` +
-        `${this.folder === undefined ? "" : `${this.folder.advice()} `}GRAFT_CHECK=1 names the op and the line that made the first NaN or Inf; a lower learning rate or clip: { norm: 1 } often helps.`,
-    );
+  /** The learning rate of the first group. */
+  private get lr(): number {
+    return this.parts.optimizer.paramGroups[0].lr * (this.watchdog?.lrScale ?? 1);
   }
 
   private async endEpoch(): Promise<StopReason | undefined> {
@@ -223,7 +301,7 @@ export class TrainRun {
     if (await this.ask((to) => to.onEpochEnd?.({ epoch: this.epoch, step: this.step, history: this.history }))) reason ??= "callback";
     if (reason === "steps" && this.epoch >= this.epochs) reason = undefined; // the last step of the last epoch
     const ends = reason !== undefined || this.epoch >= this.epochs; // the end of a run saves anyway
-    if (!ends && this.folder?.isDue(this.step, { epochEnd: true, best: this.bestIsNew })) await this.save(false);
+    if (!ends && this.saveIsDue(true)) await this.save(false);
     return reason;
   }
 
@@ -232,17 +310,27 @@ export class TrainRun {
     return evaluate(this.model, loader, { loss, step, metrics, count: count?.of, signal: this.interrupt });
   }
 
-  /** Measures, and adds a line to the history. Gives the reason to stop, if there is one now. */
+  /** Measures, and adds a line to the history. Gives the reason to stop, if there is one now. With an average of the weights, it is what is measured and what callbacks see. */
   private async record(): Promise<StopReason | undefined> {
+    const back = await this.parts.ema?.apply();
+    try {
+      return await this.measure();
+    } finally {
+      back?.();
+    }
+  }
+
+  private async measure(): Promise<StopReason | undefined> {
+    const started = performance.now();
     const evaluation = this.valid === undefined ? undefined : await this.evaluate(this.valid);
     if (evaluation?.aborted) return "interrupted";
-    const { derive = () => ({}) } = this.options;
+    const evaluated = (performance.now() - started) / 1000;
+    const { derive = () => ({}), count } = this.options;
     const means = this.meter.means() as { readonly loss: number };
     const { loss, metrics } = evaluation ?? {};
     const found: Readonly<Record<string, number>> = loss === undefined ? {} : { loss, ...metrics, ...derive({ ...metrics, loss }) };
     const measured = Object.fromEntries(Object.entries(found).map(([name, value]) => [`valid_${name}`, value]));
-    const { lr } = this.parts.optimizer.paramGroups[0];
-    const { seconds, samplesPerSecond } = this;
+    const { lr, seconds, samplesPerSecond } = this;
     const record: HistoryRecord = { epoch: this.epoch + 1, step: this.step, ...means, ...(evaluation === undefined ? derive(means) : {}), ...measured, lr, seconds, samplesPerSecond };
     this.history.push(record);
     this.meter = new Meter();
@@ -250,10 +338,29 @@ export class TrainRun {
     if (this.bestIsNew && this.restoreBest) this.bestWeights = await takeSnapshot(this.model);
     if (this.schedule?.scheduler instanceof ReduceLROnPlateau) this.schedule.scheduler.step(this.watcher.valueOf(record));
     this.progress.record(record, this.epochs, this.bestIsNew && this.history.length > 1);
-    await this.log?.write(record);
+    await this.logSteps();
+    const speed = { seconds: evaluated, samples: count === undefined ? evaluation?.samples : undefined, batches: this.valid?.length ?? 0 };
+    if (evaluation !== undefined) await this.log.write(evalLine(record, speed, this.moment));
     const stop = await this.ask((to) => to.onEvaluate?.(record, evaluation));
     this.mark = performance.now();
     return this.watcher.verdict(record) ?? (stop ? "callback" : undefined);
+  }
+
+  /** Where the run stands, for the log. */
+  private get moment(): Moment {
+    const { epoch, batch } = this.position;
+    return { epoch: epoch + batch / this.loader.length, step: this.step };
+  }
+
+  private logSteps(): Promise<void> {
+    return this.log.steps(this.moment, this.valid === undefined ? this.options.derive : undefined);
+  }
+
+  private async logEnd(test: Evaluation | undefined): Promise<void> {
+    if (test !== undefined) await this.log.write(testLine(test, this.moment));
+    if (this.step === 0) return;
+    const { seconds, trained: { rows, samples }, options: { count } } = this;
+    await this.log.write(summaryLine(this.log.meanLoss, { seconds, rows, tokens: count === undefined ? undefined : samples }, this.moment));
   }
 
   /** Calls a function of all callbacks; true when one answers "stop". */
@@ -281,12 +388,14 @@ export class TrainRun {
   /** Saves a checkpoint. A full disk in the middle of a run is only said; at the end it is an error. */
   private async save(final: boolean): Promise<void> {
     this.bestIsNew = false;
-    const { optimizer } = this.parts;
+    const { optimizer, ema } = this.parts;
     const folder = this.folder!;
     const { tensors, values } = optimizer.stateDict();
     const state: RunState = {
       model: this.model.constructor.name,
       optimizer: { name: optimizer.constructor.name, values },
+      ...(ema === undefined ? {} : { ema: { updates: ema.updates } }),
+      ...(this.watchdog === undefined ? {} : { watchdog: this.watchdog.stateDict() }),
       scheduler: this.schedule?.scheduler.stateDict() ?? null,
       random: getRandomState(),
       loader: this.position,
@@ -295,11 +404,12 @@ export class TrainRun {
       seconds: this.seconds,
       trained: { ...this.trained },
       meter: this.meter.stateDict(),
+      log: this.log.stateDict(),
       history: this.history,
       watch: this.watcher.stateDict(),
     };
     try {
-      const saved = await folder.save(state, { model: await takeSnapshot(this.model), optimizer: tensors, best: this.bestWeights });
+      const saved = await folder.save(state, { model: await takeSnapshot(this.model), optimizer: tensors, best: this.bestWeights, ema: ema?.stateDict().tensors });
       await this.ask((to) => to.onSave?.({ folder: saved, step: this.step }));
     } catch (error) {
       if (!(error instanceof GraftError) || error.code !== "file") throw error;
@@ -310,19 +420,31 @@ export class TrainRun {
     this.mark = performance.now();
   }
 
-  private async resume(from: string): Promise<void> {
-    const { state, tensors } = await restore(from, { model: this.model, optimizer: this.parts.optimizer, scheduler: this.schedule?.scheduler, loader: this.loader });
+  /** Takes a checkpoint's state. */
+  private async load(from: string): Promise<RunState> {
+    const { model, parts: { optimizer, ema }, schedule, loader } = this;
+    const { state, tensors } = await restore(from, { model, optimizer, ema, scheduler: schedule?.scheduler, loader });
     setRandomState(state.random);
     this.meter.loadStateDict(state.meter);
+    if (state.log !== undefined) this.log.loadStateDict(state.log);
     this.watcher.loadStateDict(state.watch);
     this.bestWeights = this.restoreBest && tensors.best !== undefined ? new Map(tensors.best) : undefined;
+    this.bestIsNew = false;
+    this.pending = undefined;
     this.history = [...state.history];
-    this.trained = { ...state.trained };
     this.position = state.loader;
-    [this.epoch, this.step, this.firstStep, this.secondsBefore] = [state.epoch, state.step, state.step, state.seconds];
+    [this.epoch, this.step] = [state.epoch, state.step];
+    return state;
+  }
+
+  private async resume(from: string): Promise<void> {
+    const { trained, step, seconds, epoch, watchdog } = await this.load(from);
+    this.watchdog?.loadStateDict(watchdog);
+    this.trained = { rows: trained.samples, ...trained };
+    [this.firstStep, this.secondsBefore] = [step, seconds];
     this.resumedFrom = from;
-    this.folder?.adopt(from, state.step);
-    this.progress.line(`resumed from ${from}: step ${state.step}, epoch ${state.epoch + 1}`);
+    this.folder?.adopt(from, step);
+    this.progress.line(`resumed from ${from}: step ${step}, epoch ${epoch + 1}`);
   }
 
   private sayInterrupted(): void {

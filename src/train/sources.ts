@@ -1,5 +1,6 @@
 import { checkNumber, GraftError } from "../base/index.js";
 import { augment as augmented, DataLoader, type BatchTransform, type Dataset, type Image, type Transform } from "../data/index.js";
+import { FirstBatches } from "./first-batches.js";
 import type { BatchSource, DataSource, FitOptions } from "./types.js";
 
 /** Whether data come as a loader. */
@@ -38,4 +39,20 @@ export function trainLoader({ train, batchSize, shuffle, augment, seed = 0, vali
   const { sample, batch } = augment === undefined ? {} : both(augment);
   const dataset = sample === undefined ? train : augmented(train as Dataset<readonly [Image, ...unknown[]]>, sample);
   return new DataLoader(dataset as Dataset<readonly [Image, number]>, { batchSize: batchSize ?? 64, shuffle: shuffle ?? true, seed, batchTransform: batch });
+}
+
+const evaluationBatch = 256;
+
+/** What a run reads: all training data, those that it trains on, and what it measures with. `overfitBatches` and `fastDevRun` cut them down. */
+export function runSources(options: FitOptions): { readonly all: BatchSource; readonly train: BatchSource; readonly valid: BatchSource | undefined; readonly test: BatchSource | undefined } {
+  const { overfitBatches, fastDevRun, batchSize = evaluationBatch } = options;
+  const all = trainLoader(options);
+  const count = fastDevRun ? 1 : overfitBatches;
+  const measured = (name: "valid" | "test"): BatchSource | undefined => {
+    const source = options[name];
+    const loader = source === undefined ? undefined : evaluationLoader("train.fit", name, source, batchSize);
+    if (loader === undefined || fastDevRun) return loader && new FirstBatches(loader, 1);
+    return overfitBatches === undefined ? loader : undefined;
+  };
+  return { all, train: count === undefined ? all : new FirstBatches(all, count), valid: measured("valid"), test: measured("test") };
 }

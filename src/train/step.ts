@@ -1,10 +1,11 @@
-import { noGrad, type Tensor } from "../graph/index.js";
+import { fromData, noGrad, type Tensor } from "../graph/index.js";
 import "../autograd/index.js"; // gives tensors backward()
 import type { Module } from "../nn/index.js";
-import { clipGradNorm, clipGradValue, LBFGS } from "../optim/index.js";
-import { abs, add, mul, scalarInput, square, sum } from "../ops/index.js";
+import { clipGradNorm, clipGradValue, gradNorm, LBFGS, type EMA } from "../optim/index.js";
+import { abs, add, assign, cast, guardAssigns, isfinite, le, logicalAnd, mul, pendingAssigns, scalarInput, square, sum } from "../ops/index.js";
 import { compile, discardPending, realize } from "../runtime/index.js";
 import { samplesIn, tensorsOf, type Objective } from "./batch.js";
+import { rememberCounters } from "./counters.js";
 import { accuracy, isClassification } from "./metrics.js";
 import type { Batch, BatchMetric, FitOptions, Metrics, StepOutcome, TrainOptimizer } from "./types.js";
 
@@ -18,6 +19,10 @@ export interface StepParts {
   readonly regularize: FitOptions["regularize"];
   /** What a batch counts for. Default: its samples. */
   readonly count?: (batch: Batch) => number;
+  /** Follows the weights, as part of the step. */
+  readonly ema?: EMA;
+  /** The largest loss with which weights may change; a step with a higher one, or with a NaN or Inf in loss or gradients, leaves everything as it was. */
+  readonly highestLoss?: () => number;
   /** Does the step of a batch without recording it again; see {@link compiledStep}. */
   readonly compiled?: CompiledStep;
 }
@@ -29,6 +34,16 @@ export type CompiledStep = (batch: Batch) => Promise<StepNumbers>;
 export interface StepNumbers {
   readonly samples: number;
   readonly values: { readonly loss: number; readonly [name: string]: number };
+  /** Norm of all gradients before they were clipped, where it was computed: with `clip.norm` and `highestLoss`. */
+  readonly gradNorm?: number;
+  /** False when `highestLoss` held the update back. */
+  readonly applied: boolean;
+}
+
+/** What an update leaves to read beside the numbers of its batches. */
+interface Controls {
+  readonly norm?: Tensor;
+  readonly ok?: Tensor;
 }
 
 /** What a recorded batch leaves to read. */
@@ -49,10 +64,9 @@ export async function trainStep(parts: StepParts, batches: readonly Batch[]): Pr
   try {
     if (optimizer instanceof LBFGS) return await closureStep(parts, batches[0]);
     if (parts.compiled !== undefined && batches.length === 1) return await parts.compiled(batches[0]);
-    const recorded = batches.length === 1 ? [recordBackward(parts, batches[0], undefined)] : await accumulated(parts, batches);
-    limit(parts);
-    await optimizer.step();
-    return read(recorded);
+    if (batches.length > 1) return await accumulated(parts, batches);
+    const recorded = [recordBackward(parts, batches[0], undefined)];
+    return await applied(parts, (controls) => read(recorded, controls), recorded[0].numbers[0][1]);
   } catch (error) {
     discardPending(); // running statistics that the failed step recorded
     throw error;
@@ -66,18 +80,23 @@ export function compiledStep(parts: StepParts): CompiledStep {
   const { count = samplesIn } = parts;
   let names: readonly string[] = [];
   let keys: readonly string[] | undefined;
+  let controlled: readonly (keyof Controls)[] = [];
   const run = compile((...fields: Tensor[]) => {
     parts.optimizer.zeroGrad();
     const recorded = recordBackward(parts, keys === undefined ? fields : Object.fromEntries(keys.map((key, i) => [key, fields[i]])), undefined);
-    limit(parts);
-    void parts.optimizer.step();
+    const controls = recordUpdate(parts, recorded.numbers[0][1]);
+    controlled = (["norm", "ok"] as const).filter((name) => controls[name] !== undefined);
     names = recorded.numbers.map(([name]) => name);
-    return recorded.numbers.map(([, value]) => value);
+    return [...recorded.numbers.map(([, value]) => value), ...controlled.map((name) => controls[name]!)];
   });
   return async (batch) => {
     keys = Array.isArray(batch) ? undefined : Object.keys(batch);
+    const undo = parts.highestLoss === undefined ? () => undefined : rememberCounters(parts);
     const results = await run(...tensorsOf(batch));
-    return read([{ samples: count(batch), numbers: results.map((value, i) => [names[i], value] as const) }]);
+    const controls: Controls = Object.fromEntries(controlled.map((name, i) => [name, results[names.length + i]]));
+    const numbers = read([{ samples: count(batch), numbers: names.map((name, i) => [name, results[i]] as const) }], controls);
+    if (!numbers.applied) undo();
+    return numbers;
   };
 }
 
@@ -119,24 +138,73 @@ function recordBackward(parts: StepParts, batch: Batch, share: number | undefine
   return recorded;
 }
 
-async function accumulated(parts: StepParts, batches: readonly Batch[]): Promise<Recorded[]> {
-  const { count = samplesIn } = parts;
+async function accumulated(parts: StepParts, batches: readonly Batch[]): Promise<StepNumbers> {
+  const { count = samplesIn, optimizer } = parts;
   const total = batches.reduce((sum, batch) => sum + count(batch), 0);
   const all: Recorded[] = [];
+  const buffers = new Map<Tensor, Tensor>(); // as they were before the step: running statistics go on with each batch
+  let loss: Tensor | undefined;
   for (const batch of batches) {
-    const recorded = recordBackward(parts, batch, count(batch) / total);
-    const gradients = parts.optimizer.paramGroups.flatMap(({ params }) => params.map(({ grad }) => grad)).filter((grad) => grad !== null);
-    await realize(...recorded.numbers.map(([, value]) => value), ...gradients);
+    const share = count(batch) / total;
+    const recorded = recordBackward(parts, batch, share);
+    const part = mul(recorded.numbers[0][1].detach(), scalarInput(share)); // a number that changes is data, not part of the plan
+    loss = loss === undefined ? part : add(loss, part);
+    const gradients = optimizer.paramGroups.flatMap(({ params }) => params.map(({ grad }) => grad)).filter((grad) => grad !== null);
+    if (parts.highestLoss !== undefined) for (const target of pendingAssigns()) if (!buffers.has(target)) buffers.set(target, valueBefore(target));
+    await realize(loss, ...recorded.numbers.map(([, value]) => value), ...gradients);
     all.push(recorded);
   }
-  return all;
+  const numbers = await applied(parts, (controls) => read(all, controls), loss!);
+  if (!numbers.applied && buffers.size > 0) {
+    for (const [buffer, value] of buffers) assign(buffer, value);
+    await realize();
+  }
+  return numbers;
 }
 
-function limit({ optimizer, clip }: StepParts): void {
-  if (clip === undefined) return;
+/** A copy of the value that a recorded assignment is going to replace. */
+function valueBefore(target: Tensor): Tensor {
+  const [old] = target.node.inputs;
+  return fromData(old.value!.slice(), target.shape, target.dtype);
+}
+
+/** Does the update that the gradients ask for; the optimiser's and the average's counters are put back where it fails or is held back. */
+async function applied(parts: StepParts, numbers: (controls: Controls) => StepNumbers, loss: Tensor): Promise<StepNumbers> {
+  const undo = rememberCounters(parts);
+  try {
+    const controls = recordUpdate(parts, loss);
+    controls.norm?.keep();
+    controls.ok?.keep();
+    await realize();
+    const result = numbers(controls);
+    if (!result.applied) undo();
+    return result;
+  } catch (error) {
+    undo();
+    throw error;
+  }
+}
+
+/** Records clipping, the optimiser's update, the average of the weights, and what keeps them from happening. */
+function recordUpdate(parts: StepParts, loss: Tensor): Controls {
+  const { optimizer, ema, highestLoss } = parts;
+  const norm = limit(parts);
+  const ok = highestLoss === undefined ? undefined : noGrad(() => {
+    const value = cast(sum(loss.detach()), "f32");
+    return logicalAnd(logicalAnd(isfinite(value), le(value, scalarInput(highestLoss))), isfinite(norm!));
+  });
+  optimizer.record();
+  ema?.update();
+  if (ok !== undefined) guardAssigns(ok);
+  return { norm, ok };
+}
+
+/** Limits the gradients. Gives their norm before, where it is needed. */
+function limit({ optimizer, clip, highestLoss }: StepParts): Tensor | undefined {
   const params = optimizer.paramGroups.flatMap((group) => group.params);
-  if (clip.value !== undefined) clipGradValue(params, clip.value);
-  if (clip.norm !== undefined) clipGradNorm(params, clip.norm);
+  if (clip?.value !== undefined) clipGradValue(params, clip.value);
+  if (clip?.norm !== undefined) return clipGradNorm(params, clip.norm);
+  return highestLoss === undefined ? undefined : gradNorm(params);
 }
 
 /** A step of an optimiser that looks at several points: the numbers are those at the first. */
@@ -148,16 +216,16 @@ async function closureStep(parts: StepParts, batch: Batch): Promise<StepNumbers>
     limit(parts);
     if (first === undefined) {
       await realize(...recorded.numbers.map(([, value]) => value));
-      first = read([recorded]);
+      first = read([recorded], {});
     }
     return recorded.objective;
   });
   return first!;
 }
 
-function read(recorded: readonly Pick<Recorded, "samples" | "numbers">[]): StepNumbers {
+function read(recorded: readonly Pick<Recorded, "samples" | "numbers">[], { norm, ok }: Controls): StepNumbers {
   const samples = recorded.reduce((sum, part) => sum + part.samples, 0);
   const values: Record<string, number> = {};
   for (const part of recorded) for (const [name, value] of part.numbers) values[name] = (values[name] ?? 0) + (value.item() * part.samples) / samples;
-  return { samples, values: values as StepNumbers["values"] };
+  return { samples, values: values as StepNumbers["values"], ...(norm === undefined ? {} : { gradNorm: norm.item() }), applied: ok === undefined ? Number.isFinite(values.loss) : Boolean(ok.item()) };
 }

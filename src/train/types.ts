@@ -1,10 +1,12 @@
 import type { BatchTransform, Dataset, LoaderState, Transform } from "../data/index.js";
 import type { Tensor } from "../graph/index.js";
 import type { Module } from "../nn/index.js";
-import type { AnyOptimizer, Closure, OptimizerState, ReduceLROnPlateau, Scheduler, StateSource } from "../optim/index.js";
+import type { AnyOptimizer, Closure, EMAOptions, OptimizerState, ReduceLROnPlateau, Scheduler, StateSource } from "../optim/index.js";
 import type { ClassProbabilities } from "./class-probabilities.js";
 import type { ConfusionMatrix } from "./confusion.js";
 import type { Evaluation } from "./evaluate.js";
+import type { KeyInput } from "./keys.js";
+import type { WatchdogOptions } from "./watchdog.js";
 
 /** What a loader gives: tensors in a list (inputs, then the target) or by name. */
 export type Batch = readonly Tensor[] | { readonly [name: string]: Tensor };
@@ -212,8 +214,22 @@ export interface FitOptions {
   readonly resume?: boolean | string;
   /** Ends with the weights of the best record. Default: true with `stop.patience`, otherwise false. */
   readonly restoreBest?: boolean;
-  /** A file of one JSON object per line with what was measured; true: `metrics.ndjson` in `checkpoint.dir`. */
+  /** Follows the weights with an exponential moving average (see `optim.EMA`), which is evaluated, and is what the model holds at the end; training goes on with the weights themselves. */
+  readonly ema?: EMAOptions;
+  /** What happens at a loss or gradient that is NaN or Inf, and at a loss that jumps. Steps that are held back change nothing. Default: a NaN loss stops the run with an error. */
+  readonly watchdog?: WatchdogOptions;
+  /** Trains on the first so many batches only, the same in every epoch, without validation and test: a model that can learn anything brings their loss to almost 0. */
+  readonly overfitBatches?: number;
+  /** One batch each of `train`, `valid` and `test`, one step, no files: shows in seconds whether everything runs. Default: false. */
+  readonly fastDevRun?: boolean;
+  /** A file of one JSON object per line with what was measured, with the key names of the Hugging Face Trainer; true: `metrics.jsonl` in `checkpoint.dir`. */
   readonly log?: boolean | string;
+  /** Writes a line of the log with the mean loss every so many steps. Default: at each evaluation only. */
+  readonly logEvery?: number;
+  /** A folder for a TensorBoard event file with the same numbers; true: `checkpoint.dir`. */
+  readonly tensorboard?: boolean | string;
+  /** Listens to keys while it trains (p pause, s save, q save and quit, ? help), where the input (default: stdin) is a terminal. Default: false. */
+  readonly keys?: boolean | KeyInput;
   /** true: a live line on a terminal, plain lines elsewhere. Default: true. */
   readonly progress?: boolean | "plain" | "live";
   /** Evaluates (and writes a line of history) every so many steps. Default: at each epoch's end. */

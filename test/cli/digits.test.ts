@@ -19,7 +19,7 @@ describe("graft train RECIPE", () => {
     expect(trained.out).toMatch(/^epoch 10\/10 .*loss \d.*valid_accuracy 0\.\d+.*samples\/s/m);
     expect(Number(/^test {2}accuracy ([\d.]+) %/m.exec(trained.out)?.[1])).toBeGreaterThan(87);
     expect(trained.out).toMatch(/recall %/);
-    expect(readdirSync(model).sort()).toEqual(["checkpoint-210", "config.json", "metrics.ndjson", "model.safetensors", "recipe.yaml", "run.json"]);
+    expect(readdirSync(model).sort()).toEqual(["checkpoint-210", "config.json", "metrics.jsonl", "model.safetensors", "recipe.yaml", "run.json"]);
     expect(JSON.parse(readFileSync(join(model, "run.json"), "utf8"))).toMatchObject({ name: "digits-recipe", stopped: "epochs", settings: { epochs: 10, lr: 0.005 }, results: { test: { samples: 360 } } });
   });
 

@@ -45,6 +45,9 @@ export function blobs(length: number, from = 0): Dataset<Pair> {
 /** `blobs` with a little noise, anew at each epoch. */
 export const noisyBlobs = (length: number): Dataset<Pair> => map(blobs(length), ([x, label], random): Pair => [x.map((value) => value + random.normal() * 0.05), label]);
 
+/** What a run keeps beside weights and optimiser. */
+export const everything = { ema: { decay: 0.9 }, watchdog: { nan: "skip", spike: "skip", window: 4 } } as const;
+
 /** A short run with shuffling, noise, dropout, running statistics, Adam and a scheduler: 3 epochs of 10 steps. */
 export async function smallRun(options: Partial<FitOptions> = {}): Promise<{ readonly model: SmallNet; readonly result: FitResult }> {
   const model = seeded(() => new SmallNet());

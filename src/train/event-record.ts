@@ -1,0 +1,105 @@
+import { crc32c } from "./crc32c.js";
+
+/** What an event holds: the version of the file, or numbers by their tags. */
+export interface Event {
+  /** Seconds since 1970. */
+  readonly wallTime: number;
+  readonly step: number;
+  readonly fileVersion?: string;
+  readonly scalars?: readonly (readonly [tag: string, value: number])[];
+}
+
+/** TFRecord stores checksums turned by 15 bits and shifted, so that a checksum of data with checksums in them is none of theirs. */
+const masked = (bytes: Uint8Array): number => {
+  const crc = crc32c(bytes);
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
+};
+
+/** Bytes as a TFRecord: length [8], its checksum [4], the bytes, their checksum [4]; all little-endian. */
+export function frame(bytes: Uint8Array): Buffer {
+  const record = Buffer.alloc(bytes.length + 16);
+  record.writeBigUInt64LE(BigInt(bytes.length), 0);
+  record.writeUInt32LE(masked(record.subarray(0, 8)), 8);
+  record.set(bytes, 12);
+  record.writeUInt32LE(masked(bytes), bytes.length + 12);
+  return record;
+}
+
+/** The bytes of a TFRecord that begins at `offset` and where the next one begins; undefined where it is cut off or damaged. */
+export function unframe(file: Buffer, offset: number): { readonly bytes: Buffer; readonly next: number } | undefined {
+  if (offset + 12 > file.length || file.readUInt32LE(offset + 8) !== masked(file.subarray(offset, offset + 8))) return undefined;
+  const length = Number(file.readBigUInt64LE(offset));
+  const next = offset + length + 16;
+  if (next > file.length) return undefined;
+  const bytes = file.subarray(offset + 12, next - 4);
+  return file.readUInt32LE(next - 4) === masked(bytes) ? { bytes, next } : undefined;
+}
+
+/** A whole number as a varint: 7 bits per byte, the lowest first. */
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return [...bytes, rest];
+    bytes.push((rest % 128) + 128);
+  }
+}
+
+// wire types of protobuf: 0 varint, 1 eight bytes, 2 a length and so many bytes, 5 four bytes; a field's key is number * 8 + type
+const delimited = (number: number, bytes: Uint8Array): Buffer => Buffer.concat([Buffer.from([number * 8 + 2, ...varint(bytes.length)]), bytes]);
+function double(number: number, value: number): Buffer {
+  const bytes = Buffer.alloc(9, number * 8 + 1);
+  bytes.writeDoubleLE(value, 1);
+  return bytes;
+}
+function float(number: number, value: number): Buffer {
+  const bytes = Buffer.alloc(5, number * 8 + 5);
+  bytes.writeFloatLE(value, 1);
+  return bytes;
+}
+
+/**
+ * An event as TensorFlow's protobuf `Event { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }` with
+ * `Summary { repeated Value value = 1; }` and `Value { string tag = 1; float simple_value = 2; }`.
+ */
+export function encodeEvent({ wallTime, step, fileVersion, scalars }: Event): Buffer {
+  const parts = [double(1, wallTime), Buffer.from([2 * 8, ...varint(step)])];
+  if (fileVersion !== undefined) parts.push(delimited(3, Buffer.from(fileVersion)));
+  if (scalars !== undefined) parts.push(delimited(5, Buffer.concat(scalars.map(([tag, value]) => delimited(1, Buffer.concat([delimited(1, Buffer.from(tag)), float(2, value)]))))));
+  return Buffer.concat(parts);
+}
+
+/** Step and tags of an event that `encodeEvent` wrote. */
+export function readEvent(bytes: Buffer): { readonly step: number; readonly tags: readonly string[] } {
+  let step = 0;
+  const tags: string[] = [];
+  for (const [number, value] of fields(bytes)) {
+    if (number === 2) step = value as number;
+    if (number === 5) for (const [, entry] of fields(value as Buffer)) tags.push(String(fields(entry as Buffer)[0][1]));
+  }
+  return { step, tags };
+}
+
+/** The fields of a message: numbers of varints, bytes of all others. */
+function fields(bytes: Buffer): [number: number, value: number | Buffer][] {
+  const found: [number, number | Buffer][] = [];
+  let at = 0;
+  const read = (): number => {
+    let [value, factor] = [0, 1];
+    for (;;) {
+      const byte = bytes[at++];
+      value += (byte & 127) * factor;
+      if (!(byte & 128)) return value;
+      factor *= 128;
+    }
+  };
+  while (at < bytes.length) {
+    const key = read();
+    const type = key & 7;
+    if (type === 0) found.push([key >> 3, read()]);
+    else {
+      const length = type === 1 ? 8 : type === 5 ? 4 : read();
+      found.push([key >> 3, bytes.subarray(at, (at += length))]);
+    }
+  }
+  return found;
+}
