@@ -19,7 +19,8 @@ const reasons: Readonly<Record<string, string>> = {
   random: "it is random, and a model that is exported must give the same result every time. Leave it out in evaluation mode (this.training)",
 };
 
-const vocabulary: Vocabulary = { has: (op) => Object.hasOwn(translators, op), refusal: (op) => reasons[op] };
+/** The ops that can be written, and why others are refused. */
+export const vocabulary: Vocabulary = { has: (op) => Object.hasOwn(translators, op), refusal: (op) => reasons[op] };
 
 /** ONNX takes whole numbers as 64-bit integers, as Hugging Face's exports do. */
 const inputType = (dtype: Program["inputs"][number]["dtype"]): OnnxType => (dtype === "i32" ? "i64" : dtype);
