@@ -81,18 +81,19 @@ describe("TensorBoard event files", () => {
     expect(readEvents(dir).length).toBeGreaterThan(0);
   });
 
-  const python = (() => {
+  const python = process.env.GRAFT_PYTHON ?? "python3";
+  const hasTensorBoard = (() => {
     try {
-      execFileSync("python3", ["-c", "import tensorboard.backend.event_processing.event_accumulator"], { stdio: "ignore", timeout: 60_000 });
+      execFileSync(python, ["-c", "import tensorboard.backend.event_processing.event_accumulator"], { stdio: "ignore", timeout: 60_000 });
       return true;
     } catch {
       return false;
     }
   })();
-  it.skipIf(!python)("are read by TensorBoard itself (skipped: the Python package tensorboard is not installed)", async () => {
+  it.skipIf(!hasTensorBoard)("are read by TensorBoard itself (skipped: the Python package tensorboard is not installed)", async () => {
     const { result } = await smallRun({ epochs: 2, checkpoint: { dir }, tensorboard: true });
     const script = "import sys, json\nfrom tensorboard.backend.event_processing.event_accumulator import EventAccumulator\na = EventAccumulator(sys.argv[1])\na.Reload()\nprint(json.dumps([[e.step, e.value] for e in a.Scalars('eval/loss')]))";
-    const found = JSON.parse(execFileSync("python3", ["-c", script, dir], { encoding: "utf8" })) as unknown;
+    const found = JSON.parse(execFileSync(python, ["-c", script, dir], { encoding: "utf8" })) as unknown;
     expect(found).toEqual(result.history.map(({ step, valid_loss }) => [step, Math.fround(valid_loss)]));
   });
 });
