@@ -118,6 +118,15 @@ describe("graft export --to onnx", () => {
     expect(await readdir(dir)).toContain("cli.onnx.data");
   });
 
+  it("of a saved picture model tells classes and preparation, beside the model by default", async () => {
+    const folder = join(dir, "digits");
+    await models.save(folder, new models.SimpleCNN({ inputShape: [1, 8, 8], classes: 2 }), { classes: ["even", "odd"], preprocess: { size: [8, 8] } });
+    expect(await main(["export", folder, "--to", "onnx"])).toBe(0);
+    const { inputs, metadata } = readOnnx(await readFile(join(folder, "digits-f32.onnx")));
+    expect(inputs).toEqual([{ name: "pixel_values", type: 1, shape: ["batch_size", 1, 8, 8] }]);
+    expect([metadata.architecture, JSON.parse(metadata.classes), JSON.parse(metadata.preprocess)]).toEqual(["SimpleCNN", ["even", "odd"], { size: [8, 8] }]);
+  });
+
   it("refuses adapters and types that the format does not have", async () => {
     expect(await main(["export", goldenPath("adapters/gpt2-dora"), "--to", "onnx", "--out", join(dir, "a.onnx")])).toBe(1);
     expect(await main(["export", goldenPath("models/gpt2"), "--to", "onnx", "--type", "q4_0", "--out", join(dir, "a.onnx")])).toBe(1);

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { noGrad, tensor, type Tensor } from "graftml";
+import { io, noGrad, tensor, type Tensor } from "graftml";
 import * as models from "graftml/models";
 import { goldenPath } from "../golden/cases.js";
 import { readOnnx, type ReadModel } from "./read-onnx.js";
@@ -58,16 +58,28 @@ const random = (below: number): number => (seed = (seed * 48271) % 2147483647) %
 const list = (count: number, value: (i: number) => number): number[] => Array.from({ length: count }, (_, i) => value(i));
 const ids = (data: readonly number[], B: number, T: number): Tensor => tensor(Int32Array.from(data), { shape: [B, T] });
 
+/** What Transformers was given and gave (scripts/golden). */
+async function reference(name: string, inputs: readonly string[]): Promise<{ readonly feed: Record<string, Fed>; readonly logits: io.HostTensor }> {
+  const tensors = await io.readSafetensors(`${goldenPath(name)}/reference.safetensors`);
+  const { shape, data } = tensors.get("in/input_ids")!;
+  const feed = inputs.map((input): [string, Fed] => {
+    const given = tensors.get(`in/${input}`)?.data ?? data.map(() => (input === "attention_mask" ? 1 : 0));
+    return [input, { type: "i64", shape, data: [...given] }];
+  });
+  return { feed: Object.fromEntries(feed), logits: tensors.get("logits")! };
+}
+
 describe.skipIf(runOnnx === undefined)(`logits of text models (${whereFound})`, () => {
-  it.each(cases)("%s: as Graft's, for batches and lengths of all kinds, with and without padding", async (name) => {
+  it.each(cases)("%s: as Transformers', and as Graft's for batches and lengths of all kinds, with and without padding", async (name) => {
     const file = join(dir, "logits.onnx");
     const model = await load(name);
     const { inputs } = await models.exportOnnx(model, file);
     const segments = inputs.some((input) => input.name === "token_type_ids");
     const rows = (model as { maxPositions?: number }).maxPositions ?? (model.config.max_position_embeddings as number) - 2; // RoBERTa's first position is 2
     const longest = Math.min(30, rows);
-    const feeds: Record<string, Fed>[] = [];
-    const expected: { shape: readonly number[]; data: ArrayLike<number> }[] = [];
+    const { feed, logits: golden } = await reference(name, inputs.map((input) => input.name));
+    const feeds = [feed];
+    const expected: { shape: readonly number[]; data: ArrayLike<number> }[] = [golden];
     for (const [B, T] of [[1, 1], [3, 5], [2, longest]]) {
       for (const padded of [false, true]) {
         const lengths = list(B, () => (padded ? 1 + random(T) : T));
