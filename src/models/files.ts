@@ -4,6 +4,7 @@ import { checkOptions, GraftError } from "../base/index.js";
 import { modelFolder, readConfig, readJson, readWeights, writeConfig, writeWeights, type Json, type JsonObject, type ModelConfig } from "../io/index.js";
 import type { Module } from "../nn/index.js";
 import { commonKeys, configOf, graftVersion, type SavedConfig } from "./config.js";
+import { checkPlain } from "./plain.js";
 import { create } from "./registry.js";
 import { loadText, saveText, type LoadTextOptions } from "./text/files.js";
 import { isHuggingFace } from "./text/hugging-face.js";
@@ -21,12 +22,13 @@ export interface SaveOptions {
  * model says of itself (class names, preprocessing) and may replace it. A text model becomes a Hugging Face folder that Transformers loads. Returns the config
  * that was written.
  *
- * Throws `config` for a model that does not say how it is built, `file` when the files cannot be written (the old ones are then intact).
+ * Throws `config` for a model that does not say how it is built, `state` for one with adapters or layers in few bits, `file` when the files cannot be written (the old ones are then intact).
  * @example
  * await models.save("runs/digits", model, { classes: digits.classes });
  * const again = await models.load("runs/digits");
  */
 export async function save(dir: string, model: Module, config: { readonly [key: string]: Json } = {}, { metadata }: SaveOptions = {}): Promise<SavedConfig> {
+  checkPlain("models.save", model);
   const described = (model as { config?: unknown }).config;
   if (typeof described === "object" && described !== null && isHuggingFace(described as JsonObject)) {
     return { ...(await saveText(dir, model as TextModel, config, metadata)), architecture: model.constructor.name, graft_version: graftVersion() };
@@ -64,9 +66,7 @@ export async function load<M extends Module = LoadedModel>(path: string, options
   checkOptions("models.load", options, ["allowCode", "dtype", "task", "classes"]);
   const dir = await modelFolder(path);
   const file = join(dir, "config.json");
-  if (!existsSync(file) && existsSync(join(dir, "adapter_config.json"))) {
-    throw new GraftError("config", `models.load: ${dir}: holds an adapter, not a model. Load the model that it was made for and add it with tune.loadPeft, or make a model of both with graft merge.`);
-  }
+  if (!existsSync(file)) throw noModel(dir);
   const json = await readJson(file);
   if (isHuggingFace(json)) return inFolder(dir, () => loadText(dir, json, options)) as Promise<unknown> as Promise<M>;
   const text = (["dtype", "task", "classes"] as const).find((key) => options[key] !== undefined);
@@ -79,6 +79,12 @@ export async function load<M extends Module = LoadedModel>(path: string, options
   if (problems.length > 1) throw new GraftError(problems[0].code, `models.load: ${dir}: ${problems.length} problems:\n  ${problems.map(({ message }) => message).join("\n  ")}`);
   return Object.assign(model!.eval(), { config }) as Module as M;
 }
+
+/** The error for a folder without `config.json`. */
+const noModel = (dir: string): GraftError =>
+  existsSync(join(dir, "adapter_config.json"))
+    ? new GraftError("config", `models.load: ${dir}: holds an adapter, not a model. Load the model that it was made for and add it with tune.loadPeft, or make a model of both with graft merge.`)
+    : new GraftError("file", `models.load: ${dir}: has no config.json, so it is not the folder of a model: there is no such file. Name the folder with config.json and model.safetensors.`);
 
 const located = (dir: string, cause: GraftError): GraftError => new GraftError(cause.code, `models.load: ${dir}: ${cause.message}`, { cause });
 

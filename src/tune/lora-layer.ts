@@ -22,6 +22,9 @@ export interface LayerAdapter {
 /** alpha / r; with rsLora alpha / sqrt(r) (Kalajdzievski, "A rank stabilization scaling factor", 2023). */
 export const scalingOf = ({ alpha, r, rsLora }: LayerAdapter): number => alpha / (rsLora ? Math.sqrt(r) : r);
 
+/** How a model with adapters is saved. */
+export const adaptersSavedBy = "Save the adapter alone with tune.savePeft, or make one model of both with await tune.mergeAndUnload(model).";
+
 /** The learnt length of each row of W + s B A (DoRA), and the squared lengths of W's rows, which stay. */
 class Magnitude extends nn.Module {
   weight: nn.Parameter;
@@ -62,6 +65,10 @@ export class LoraLayer extends nn.Module {
     this.base_layer = base;
   }
 
+  /** What `models.save` tells the user. */
+  get savedBy(): string {
+    return adaptersSavedBy;
+  }
   get inFeatures(): number {
     return this.base_layer.inFeatures;
   }

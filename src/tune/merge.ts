@@ -31,13 +31,15 @@ export function unmerge(model: nn.Module): void {
 
 /**
  * Merges the adapter in use for good and puts ordinary layers back in the place of those with adapters; other adapters are forgotten. The model then has the structure, and the names in its
- * state dict, that it had before tuning, and can be saved as such. Layers in few bits become ordinary ones in f32.
+ * state dict, that it had before tuning, and can be saved as such. Layers in few bits become ordinary ones in f32, also where there is no adapter.
  * @example
  * await tune.mergeAndUnload(model);
  * await models.save("merged", model);
  */
 export async function mergeAndUnload(model: nn.Module): Promise<void> {
-  if (layersOf(model).every(({ mergedWeight }) => mergedWeight === null)) await merge(model);
+  const layers = layersOf(model);
+  const onlyBlocks = layers.length === 0 && model.select(QuantLinear).size > 0; // nothing to merge, but to unpack
+  if (!onlyBlocks && layers.every(({ mergedWeight }) => mergedWeight === null)) await merge(model);
   unwrap(model, true);
   await dequantizeModel(model);
 }

@@ -11,6 +11,10 @@ export interface AdapterConfig {
   readonly dropout: number;
   readonly modulesToSave: readonly string[];
   readonly alphaPattern: Readonly<Record<string, number>>;
+  /** Class of the model that it was made for, where it says so. */
+  readonly madeFor: string | undefined;
+  /** Folder or name of that model, where it says so. */
+  readonly baseModel: string | undefined;
 }
 
 /** Settings that change what an adapter computes and that Graft does not have. */
@@ -24,6 +28,8 @@ const changesBase = /^(pissa|olora|corda|loftq|lora_ga)/;
 
 const isEmpty = (value: Json | undefined): boolean =>
   value === undefined || value === null || value === false || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
+
+const text = (value: Json | undefined): string | undefined => (typeof value === "string" && value !== "" ? value : undefined);
 
 /** Reads a config. Throws `format` with all that is wrong or not supported. */
 export function readAdapterConfig(file: string, json: JsonObject): AdapterConfig {
@@ -51,6 +57,8 @@ export function readAdapterConfig(file: string, json: JsonObject): AdapterConfig
     dropout: read<number>("lora_dropout", "number", 0),
     modulesToSave: modulesToSave as readonly string[],
     alphaPattern: alphaPattern as Readonly<Record<string, number>>,
+    madeFor: text(read<JsonObject>("auto_mapping", "object", {}).base_model_class),
+    baseModel: text(json.base_model_name_or_path),
   };
   if (!(config.dropout >= 0 && config.dropout <= 1)) problems.push(`lora_dropout is ${config.dropout}, not from 0 to 1`);
   if (problems.length > 0) throw new GraftError("format", `${file}: ${problems.join("; ")}. Save the adapter with other settings.`);
@@ -88,16 +96,19 @@ export interface AdapterFacts {
   /** Version of the base model on the hub. */
   readonly revision: string | null;
   readonly taskType: string | null;
+  /** Class and `model_type` of a text model of Hugging Face's. */
+  readonly madeFor: readonly [name: string, modelType: string] | null;
 }
 
 /** The config of an adapter as PEFT reads it. */
-export function writeAdapterConfig({ layers, paths, saved, transposed, baseModel, revision, taskType }: AdapterFacts): JsonObject {
+export function writeAdapterConfig({ layers, paths, saved, transposed, baseModel, revision, taskType, madeFor }: AdapterFacts): JsonObject {
   const all = [...layers.values()];
   const [r, alpha] = [mostCommon(all.map((layer) => layer.r)), mostCommon(all.map((layer) => layer.alpha))];
   const others = (key: "r" | "alpha", usual: number): Record<string, number> => Object.fromEntries([...layers].filter(([, layer]) => layer[key] !== usual).map(([path, layer]) => [path, layer[key]]));
   return {
     peft_type: "LORA",
     task_type: taskType,
+    auto_mapping: madeFor === null ? null : { base_model_class: madeFor[0], parent_library: `transformers.models.${madeFor[1]}.modeling_${madeFor[1]}` },
     base_model_name_or_path: baseModel,
     revision,
     inference_mode: true,

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { checkOptions, didYouMean, GraftError } from "../base/index.js";
 import { decode, fromData, showShape, type Shape, type Tensor } from "../graph/index.js";
@@ -6,12 +7,13 @@ import * as nn from "../nn/index.js";
 import { adapterDType, isTransposed } from "./base-layer.js";
 import { activeAdapter, attach, checkAdapter, setAdapter } from "./lora.js";
 import { LoraLayer, type LayerAdapter } from "./lora-layer.js";
-import { alphaOf, readAdapterConfig, writeAdapterConfig } from "./peft-config.js";
+import { alphaOf, readAdapterConfig, writeAdapterConfig, type AdapterConfig } from "./peft-config.js";
 import { SavedModule } from "./saved-module.js";
 import { summarize, type TuneSummary } from "./summary.js";
 import { endsIn, linearLayers, outerModules } from "./targets.js";
 
 const configFile = "adapter_config.json";
+const configFileOfModel = "config.json";
 const weightsFile = "adapter_model.safetensors";
 const prefix = "base_model.model.";
 
@@ -58,7 +60,9 @@ export async function savePeft(model: nn.Module, dir: string, options: SavePeftO
   const taskType = options.taskType ?? (/(ForCausalLM|LMHeadModel)$/.test(model.constructor.name) ? "CAUSAL_LM" : null);
   const hub = parseHubName(options.baseModel ?? "");
   const base = hub?.explicit ? { baseModel: hub.id, revision: hub.revision } : { baseModel: options.baseModel ?? null, revision: null };
-  const config = writeAdapterConfig({ layers, paths: [...outer.keys()], saved, transposed, ...base, taskType });
+  const modelType = modelTypeOf(model);
+  const madeFor = modelType === undefined ? null : ([model.constructor.name, modelType] as const);
+  const config = writeAdapterConfig({ layers, paths: [...outer.keys()], saved, transposed, ...base, taskType, madeFor });
   await writeSafetensors(join(dir, weightsFile), tensors, { metadata: { format: "pt" } });
   await writeFileAtomic(join(dir, configFile), `${JSON.stringify(config, null, 2)}\n`);
   return config;
@@ -85,6 +89,7 @@ export async function loadPeft(model: nn.Module, dir: string, options: LoadPeftO
   const folder = await modelFolder(dir);
   const file = join(folder, configFile);
   const config = readAdapterConfig(file, await readJson(file));
+  await checkBase(model, folder, config);
   const weights = await readSafetensors(join(folder, weightsFile));
   const { layers, saved, problems } = sortWeights(model, weights, config.modulesToSave, config.dora);
   if (layers.size === 0 && problems.length === 0) problems.push("it holds no lora_A and lora_B");
@@ -108,6 +113,27 @@ export async function loadPeft(model: nn.Module, dir: string, options: LoadPeftO
 }
 
 const shown = 12;
+
+/** The `model_type` of a text model of Hugging Face's. */
+function modelTypeOf(model: nn.Module): string | undefined {
+  const type = (model as { config?: { readonly model_type?: unknown } }).config?.model_type;
+  return typeof type === "string" ? type : undefined;
+}
+
+/** "LlamaForCausalLM" -> "Llama": other heads are on the same trunk. */
+const trunkName = (name: string): string => name.replace(/(For[A-Z]\w*|LMHeadModel|Model)$/, "");
+
+/**
+ * Throws `state` for an adapter that says it was made for another kind of model: its shapes may fit all the same (Llama's and Mistral's do). What it was made for is told by PEFT's
+ * `auto_mapping`, or by the config of the base model, where that is on this machine.
+ */
+async function checkBase(model: nn.Module, dir: string, { madeFor, baseModel }: AdapterConfig): Promise<void> {
+  const named = baseModel === undefined ? undefined : join(baseModel, configFileOfModel);
+  const base = named !== undefined && existsSync(named) ? (await readJson(named)).model_type : undefined;
+  const [theirs, ours] = madeFor !== undefined ? [trunkName(madeFor), trunkName(model.constructor.name)] : [base, modelTypeOf(model)];
+  if (typeof theirs !== "string" || typeof ours !== "string" || theirs === ours) return;
+  throw new GraftError("state", `loadPeft: ${dir}: the adapter was made for ${madeFor ?? `${theirs} (${baseModel})`}, the model is ${model.constructor.name}. Load it into the model that it was made for.`);
+}
 
 function parameter({ data, shape, dtype: stored }: HostTensor, dtype: "f32" | "f64"): nn.Parameter {
   const values = stored === dtype ? data : dtype === "f64" ? Float64Array.from(data, (raw) => decode(stored, raw)) : Float32Array.from(data, (raw) => decode(stored, raw));

@@ -39,6 +39,10 @@ export class QuantLinear extends nn.Module {
     return new QuantLinear(quantize(layer.weight, options), layer.bias, layer instanceof nn.TransposedLinear);
   }
 
+  /** What `models.save` tells the user. */
+  get savedBy(): string {
+    return "Bring the weights back to f32 with await tune.mergeAndUnload(model) (which merges an adapter too), or save an adapter alone with tune.savePeft.";
+  }
   get inFeatures(): number {
     return this.transposed ? this.rows : this.columns;
   }

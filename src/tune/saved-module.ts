@@ -1,5 +1,6 @@
 import { GraftError } from "../base/index.js";
 import * as nn from "../nn/index.js";
+import { adaptersSavedBy } from "./lora-layer.js";
 
 /** A module of which adapters have trained copies of their own (a fresh classifier, say); the original stays as it was. */
 export class SavedModule extends nn.Module {
@@ -12,6 +13,10 @@ export class SavedModule extends nn.Module {
     this.original_module = original;
   }
 
+  /** What `models.save` tells the user. */
+  get savedBy(): string {
+    return adaptersSavedBy;
+  }
   /** The module in use. */
   get current(): nn.Module {
     return this.active === null ? this.original_module : this.modules_to_save.at(this.active);

@@ -235,7 +235,7 @@ describe("commands", () => {
     expect((await here(["generate", "tuned", "the cat", "--max-tokens", "2"], work)).out).toMatch(/^the cat/);
     expect((await here(["merge", "tuned"], work)).code).toBe(0);
     expect((await here(["generate", "tuned/merged", "the cat", "--max-tokens", "2"], work)).out).toMatch(/^the cat/);
-    expect((await here(["export", `${id}@v1`, "--to", "safetensors"], work)).out).toMatch(/^tiny-llama-f32\.safetensors: [\d,]+ bytes/);
+    expect((await here(["export", `${id}@v1`, "--to", "safetensors"], work)).out).toMatch(/^runs\/tiny-llama-f32\.safetensors: [\d,]+ bytes/);
     expect((await here(["chat", `${id}@v1`], work)).err).toMatch(/no chat template/);
   });
 

@@ -103,7 +103,7 @@ async function finetune(flags: Flags): Promise<void> {
   await tokenizer.save(out);
   const last = result.history.at(-1);
   const loss = (name: string, value: number | undefined): string => (value === undefined ? "" : `${name} loss ${value.toFixed(4)}  `);
-  print(`${loss("train", last?.loss)}${loss("validation", last?.valid_loss)}saved to ${out}; try: ${adapter ? `graft merge ${out}` : `graft generate ${out} "..."`}`);
+  print(`${loss("train", last?.loss)}${loss("validation", last?.valid_loss)}saved to ${out}; try: graft generate ${out} "..."${adapter ? `, graft merge ${out}` : ""}`);
 }
 
 /** Lets the parameters of a method learn. */
@@ -124,9 +124,15 @@ async function encode(path: string, model: CausalModel, tokenizer: tokenizers.To
   const maxLength = numberFlag("--max-length", flags.maxLength) ?? room;
   if (room !== undefined && maxLength! > room) throw new GraftError("argument", `finetune: --max-length is ${maxLength}, the model has positions for ${room}.`);
   const splits = await text.loadExamples(path, { validFraction: numberFlag("--valid", flags.valid), seed: numberFlag("--seed", flags.seed) });
+  const talk = [...splits.train, ...splits.valid].find(({ kind }) => kind === "chat");
+  if (talk !== undefined && tokenizer.chatTemplate === undefined) {
+    throw new GraftError("config", `finetune: ${talk.place} is a conversation, and the tokenizer of ${flags.model} has no chat template. Say --template chatml or --template plain, or put chat_template.jinja into its folder.`);
+  }
   const all = (list: readonly text.Example[]): text.TokenSample[] =>
     list.map((example) => text.encodeExample(example, tokenizer, { maxLength, overLong: flags.overLong, trainOn: flags.trainOn })).filter((sample) => sample !== undefined);
   const [train, valid] = [all(splits.train), all(splits.valid)];
+  const skipped = splits.train.length + splits.valid.length - train.length - valid.length;
+  if (skipped > 0) note(`${skipped} sample(s) longer than ${maxLength} tokens left out`);
   if (train.length === 0) throw new GraftError("format", `finetune: ${path}: all samples are longer than ${maxLength} tokens. Shorten them, or use --over-long truncate.`);
   return { train, valid };
 }

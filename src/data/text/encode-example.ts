@@ -123,7 +123,7 @@ function finish({ ids, learnt }: Spans, place: string, { maxLength = Infinity, o
   checkChoice("encodeExample", "overLong", overLong, ["error", "truncate", "skip"]);
   if (ids.length > maxLength && overLong !== "truncate") {
     if (overLong === "skip") return undefined;
-    throw new GraftError("format", `${place}: the sample has ${ids.length} tokens, the limit is ${maxLength}. Shorten it, raise maxLength, or set overLong to "truncate" or "skip".`);
+    throw new GraftError("format", `${place}: the sample has ${ids.length} tokens, the limit is ${maxLength}. Shorten it, raise maxLength (--max-length), or set overLong (--over-long) to "truncate" or "skip".`);
   }
   const inputIds = Int32Array.from(ids.slice(0, Math.min(ids.length, maxLength)));
   const labels = new Int32Array(inputIds.length).fill(ignoredLabel);

@@ -4,6 +4,7 @@ import type { tokenizers } from "../../data/index.js";
 import { writeGguf, type GgufTensor, type GgufType, type GgufValue, type HostTensor } from "../../io/index.js";
 import type { Module } from "../../nn/index.js";
 import type { TextModel } from "../text/types.js";
+import { checkPlain } from "../plain.js";
 import { untiedState } from "../text/weights.js";
 import { ggufArchitectures, ggufName, type Change } from "./names.js";
 import { ggufSettings } from "./settings.js";
@@ -79,7 +80,8 @@ function sourceOf(weight: Tensor, change: Change, heads: number, keyHeads: numbe
  * Writes a text model as a GGUF file for llama.cpp and what is built on it: weights under llama.cpp's names and in its order, the settings and the tokenizer as
  * metadata. Written atomically. Llama, Mistral, Qwen 2 and 3, Gemma 2, Phi 3 and GPT-2. Returns the bytes that the weights take.
  *
- * Throws `config` for an architecture or setting that llama.cpp does not have, `format` for a tokenizer that it cannot do, `state` for one that does not fit the model,
+ * Throws `config` for an architecture or setting that llama.cpp does not have, `format` for a tokenizer that it cannot do, `state` for one that does not fit the model
+ * and for a model with adapters or layers in few bits,
  * `file` when the file cannot be written.
  * @example
  * const model = await models.load<LlamaForCausalLM>("runs/ada");
@@ -88,6 +90,7 @@ function sourceOf(weight: Tensor, change: Change, heads: number, keyHeads: numbe
 export async function exportGguf(model: Module, file: string, options: ExportGgufOptions = {}): Promise<number> {
   checkOptions("exportGguf", options, ["type", "tokenizer", "name"]);
   const type = checkChoice("exportGguf", "type", options.type ?? "f16", ["f32", "f16", "bf16", "q8_0", "q4_0"]);
+  checkPlain("exportGguf", model);
   const { config } = model as TextModel;
   const known = Object.keys(ggufArchitectures);
   const modelType = String((config as unknown as { readonly model_type?: string } | undefined)?.model_type ?? model.constructor.name);
@@ -99,7 +102,7 @@ export async function exportGguf(model: Module, file: string, options: ExportGgu
   for (const [name, source] of extra) tensors.set(name, { source, type: "f32" });
   for (const [path, weight] of untiedState(model)) {
     const renamed = ggufName(architecture, path);
-    if (renamed === undefined) throw new GraftError("state", `exportGguf: llama.cpp's ${architecture.name} has no weight like ${path}. Merge adapters into the model first (tune.mergeAndUnload, graft merge).`);
+    if (renamed === undefined) throw new GraftError("state", `exportGguf: llama.cpp's ${architecture.name} has no weight like ${path}. Write it as safetensors instead.`);
     const source = sourceOf(weight, renamed.change, heads.heads, heads.keyHeads);
     tensors.set(renamed.name, { source, type: storedAs(renamed.name, source.shape, type) });
   }
