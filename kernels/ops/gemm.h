@@ -118,8 +118,9 @@ template <class T> class Gemm {
       const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step)
                           : g_.shareB ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
       const bool epilogueNext = w.runner && g_.pieces == 1 && n + 1 >= blocks.pieces;
-      const Ahead ahead = epilogueNext ? Ahead{static_cast<const char*>(out_.at(z, row, col)), p_.outRow * out_.bytes, p_.outCol * out_.bytes}
-                                       : Ahead{reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T))};
+      Ahead ahead;
+      if (epilogueNext) out_.fetchesAhead(ahead, z, row, col);
+      else ahead.add(reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T)));
       multiply(c, ldc, rows, cols, left, right, K, n > 0, w.tail, ahead);
     }
     if (g_.pieces == 1 && !out_.isDirect) out_.write(w.runner, z, row, rows, col, cols, c, ldc);

@@ -27,6 +27,15 @@ struct Output {
     f(&runner);
   }
 
+  // What the program touches of the tile that begins at (row, col), but for rows and numbers that all tiles share.
+  void fetchesAhead(Ahead& ahead, int64_t z, int64_t row, int64_t col) const {
+    for (int o = 1; o < binding->inputCount + binding->storeCount; o++) {
+      const Binding::Operand& x = binding->operand[o];
+      if (x.isVirtual || x.isRowInvariant || x.isUniform || !x.isFlat) continue;
+      ahead.add(x.base + ((z * p.M + row) * x.rowStride + col * x.colStride) * x.bytes, x.rowStride * x.bytes, x.colStride * x.bytes);
+    }
+  }
+
   // Rows [row, row + rows) and columns [col, col + cols) of matrix z; c holds them, its rows ldc elements apart.
   void write(ProgramRunner* runner, int64_t z, int64_t row, int64_t rows, int64_t col, int64_t cols, const void* c, int64_t ldc) const {
     if (runner) return runner->run(z * p.M + row, rows, col, cols, c, ldc);

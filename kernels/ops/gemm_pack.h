@@ -247,10 +247,25 @@ template <class T> struct Side {
   static Side direct(const T* data, int64_t row, int64_t step) { return {data, 0, 0, row, step}; }
 };
 
-// The memory that is written next: c itself, or what an epilogue is going to write once the block is complete. It is fetched while the sums are formed.
+// The memory that is needed next: c itself, or what an epilogue is going to read and write once the block is complete. It is fetched while the sums are
+// formed; the rows of a tile are too short for the processor to see where they lead.
 struct Ahead {
-  const char* data;
-  int64_t row, col;                                    // in bytes
+  static constexpr int kMost = 8;
+  struct Lines {
+    const char* data;
+    int64_t row, col;                                  // in bytes
+  };
+  Lines lines[kMost];
+  int count = 0;
+  void add(const char* data, int64_t row, int64_t col) {
+    for (int l = 0; l < count; l++)
+      if (lines[l].data == data) return;
+    if (count < kMost) lines[count++] = {data, row, col};
+  }
+  void fetch(int64_t row, int64_t rows, int64_t col) const {
+    for (int l = 0; l < count; l++)
+      for (int64_t r = row; r < row + rows; r++) __builtin_prefetch(lines[l].data + r * lines[l].row + col * lines[l].col, 1);
+  }
 };
 
 // C[rows, cols] (+)= A * B over `K` steps. Order: one panel of B stays in the first-level cache while the panels of A
@@ -271,7 +286,7 @@ static void multiply(T* c, int64_t ldc, int64_t rows, int64_t cols, const Side<T
     for (int64_t i = 0; i < aPanels.pieces; i++) {
       const int64_t row = aPanels.begin(i), mr = aPanels.begin(i + 1) - row;
       T* out = c + row * ldc + col;
-      for (int64_t r = row; r < row + mr; r++) __builtin_prefetch(ahead.data + r * ahead.row + col * ahead.col, 1);
+      ahead.fetch(row, mr, col);
       if (a.stride) kPackedBlock<T>.fn[mr - 1][nv - 1](K, a.data + row * a.stride + a.at * mr, bp, ldb, out, ldc, lanes, add);
       else kDirectBlock<T>.fn[mr - 1][nv - 1](K, a.data + row * a.row, a.row, a.step, bp, ldb, out, ldc, lanes, add);
     }
@@ -280,8 +295,9 @@ static void multiply(T* c, int64_t ldc, int64_t rows, int64_t cols, const Side<T
 
 template <class T>
 static void multiplyPacked(T* c, int64_t ldc, int64_t rows, int64_t cols, const T* a, int64_t aStride, const T* b, int64_t bStride, int64_t at, int64_t K, bool add) {
-  multiply<T>(c, ldc, rows, cols, Side<T>::packed(a, aStride, at), Side<T>::packed(b, bStride, at), K, add, static_cast<T*>(nullptr),
-              Ahead{reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T))});
+  Ahead ahead;
+  ahead.add(reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T)));
+  multiply<T>(c, ldc, rows, cols, Side<T>::packed(a, aStride, at), Side<T>::packed(b, bStride, at), K, add, static_cast<T*>(nullptr), ahead);
 }
 
 }  // namespace gemm

@@ -13,6 +13,42 @@ template <class V> static inline V sigmoid(V x) {
 }
 template <class V> static inline V softplus(V x) { return maximum(x, V{}) + log1p(exp(-absolute(x))); }
 
+// x times a gate s in (0, 1), and the derivative times dy. For a sigmoid of v both s and s (1 - s) come from e^-|v|: nothing overflows, and where s is
+// near 1 its complement keeps its digits.
+template <class V> struct SigmoidGate { V s, slope; };
+template <class V> static inline SigmoidGate<V> sigmoidGate(V v) {
+  const V e = exp(-absolute(v)), p = 1 / (1 + e);
+  return {v < 0 ? e * p : p, e * p * p};
+}
+template <class V> static inline V silu(V x) { return x * sigmoid(x); }
+template <class V> static inline V siluGrad(V x, V dy) {
+  const SigmoidGate<V> gate = sigmoidGate(x);
+  return dy * (gate.s + x * gate.slope);
+}
+// (1 + tanh u) / 2 = sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)
+template <class T> struct Gelu {
+  static constexpr T kTwiceOuter = T(1.5957691216057308), kCubic = T(0.044715), kRootHalf = T(0.70710678118654752), kBell = T(0.39894228040143268);
+};
+template <class T, class V> static inline V twiceInner(V x) { return Gelu<T>::kTwiceOuter * (x + Gelu<T>::kCubic * (x * x * x)); }
+template <class T, class V> static inline V geluTanhOf(V x) { return x * sigmoid(twiceInner<T>(x)); }
+template <class T, class V> static inline V geluTanhGradOf(V x, V dy) {
+  const SigmoidGate<V> gate = sigmoidGate(twiceInner<T>(x));
+  return dy * (gate.s + x * gate.slope * (Gelu<T>::kTwiceOuter * (1 + 3 * Gelu<T>::kCubic * (x * x))));
+}
+// x P(x) with the normal distribution P(x) = (1 + erf(x / sqrt 2)) / 2; its density is e^(-x^2 / 2) / sqrt(2 pi)
+template <class T, class V> static inline V geluOf(V x) { return x * (T(0.5) + T(0.5) * erf(x * Gelu<T>::kRootHalf)); }
+template <class T, class V> static inline V geluGradOf(V x, V dy) {
+  return dy * (T(0.5) + T(0.5) * erf(x * Gelu<T>::kRootHalf) + x * (Gelu<T>::kBell * exp(T(-0.5) * (x * x))));
+}
+static inline VecF geluTanh(VecF x) { return geluTanhOf<float>(x); }
+static inline VecD geluTanh(VecD x) { return geluTanhOf<double>(x); }
+static inline VecF geluTanhGrad(VecF x, VecF dy) { return geluTanhGradOf<float>(x, dy); }
+static inline VecD geluTanhGrad(VecD x, VecD dy) { return geluTanhGradOf<double>(x, dy); }
+static inline VecF gelu(VecF x) { return geluOf<float>(x); }
+static inline VecD gelu(VecD x) { return geluOf<double>(x); }
+static inline VecF geluGrad(VecF x, VecF dy) { return geluGradOf<float>(x, dy); }
+static inline VecD geluGrad(VecD x, VecD dy) { return geluGradOf<double>(x, dy); }
+
 // e^(b ln a) of positive numbers, to f32 accuracy; ends far outside f32 are cut before they leave f64.
 static inline VecD powPositive(VecD a, VecD b) {
   VecD t = b * log(a);

@@ -1,8 +1,9 @@
 import { checkChoice, checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { normalizeDim, showShape, type Tensor } from "../graph/index.js";
+import { geluErf, geluTanh, siluOne } from "./gated.js";
 import { reshape, slice } from "./movement.js";
 import { asTensor, toFloat } from "./operand.js";
-import { abs, add, div, erf, expm1, ge, gt, le, log, log1p, lt, mul, neg, sigmoid, softplusOne, square, sub, tanh, where } from "./scalar.js";
+import { abs, add, div, expm1, ge, gt, le, log, log1p, lt, mul, neg, sigmoid, softplusOne, sub, tanh, where } from "./scalar.js";
 
 // Selection is done with `where` on purpose: it gives each kink the gradient that PyTorch gives it, lets NaN through, and the planner fuses it.
 
@@ -29,8 +30,7 @@ export const relu6 = (x: Tensor): Tensor => openClamp(input("relu6", x), 0, 6);
  * @example F.silu(tensor([0, 1])); // [0, 0.7311]
  */
 export function silu(x: Tensor): Tensor {
-  const floats = input("silu", x);
-  return mul(floats, sigmoid(floats));
+  return siluOne(input("silu", x));
 }
 
 /**
@@ -148,13 +148,8 @@ export function hardswish(x: Tensor): Tensor {
  */
 export function gelu(x: Tensor, options: { readonly approximate?: "none" | "tanh" } = {}): Tensor {
   checkOptions("gelu", options, ["approximate"]);
-  const floats = input("gelu", x);
-  if (checkChoice("gelu", "approximate", options.approximate ?? "none", ["none", "tanh"]) === "none") {
-    return mul(mul(floats, 0.5), add(erf(mul(floats, Math.SQRT1_2)), 1)); // x/2 * (1 + erf(x / sqrt(2)))
-  }
-  // x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))
-  const inner = mul(mul(floats, add(mul(square(floats), 0.044715), 1)), Math.sqrt(2 / Math.PI));
-  return mul(mul(floats, 0.5), add(tanh(inner), 1));
+  const exact = checkChoice("gelu", "approximate", options.approximate ?? "none", ["none", "tanh"]) === "none";
+  return (exact ? geluErf : geluTanh)(input("gelu", x));
 }
 
 /**

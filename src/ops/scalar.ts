@@ -257,7 +257,8 @@ export const softplusOne = real("softplus", (x) => Math.max(x, 0) + Math.log1p(M
 /** The error function, 2/sqrt(pi) * integral of e^(-t^2) from 0 to x */
 export const erf = real("erf", erfOf, (x, _y, dy) => mul(dy, mul(exp(neg(square(x))), 2 / Math.sqrt(Math.PI))));
 
-function sigmoidOf(x: number): number {
+/** The sigmoid of one number. */
+export function sigmoidOf(x: number): number {
   if (x >= 0) return 1 / (1 + Math.exp(-x));
   const e = Math.exp(x);
   return e / (1 + e);
