@@ -51,6 +51,11 @@ export class ClassProbabilities {
     return this.values[sample * this.classes + label];
   }
 
+  /** One row of probabilities per sample. */
+  get rows(): number[][] {
+    return this.labels.map((_, i) => this.values.slice(i * this.classes, (i + 1) * this.classes));
+  }
+
   /** One class against the rest: its probabilities, and which samples are its own. */
   against(label: number): { readonly scores: Float64Array; readonly positive: readonly boolean[] } {
     return { scores: Float64Array.from({ length: this.length }, (_, i) => this.at(i, label)), positive: this.labels.map((own) => own === label) };

@@ -43,6 +43,8 @@ export interface Evaluation {
   readonly confusion: ConfusionMatrix | undefined;
   /** Precision, recall and F1 of each class. */
   readonly perClass: readonly ClassScores[] | undefined;
+  /** Probabilities of all samples, where a metric needed them. */
+  readonly probabilities: ClassProbabilities | undefined;
   /** Whether `signal` ended it early. */
   readonly aborted: boolean;
 }
@@ -148,6 +150,6 @@ class EvaluationRun {
         if (confusion !== undefined) metrics[name] = metric.of(confusion);
       } else if (this.probabilities !== undefined) metrics[name] = metric.ofProbabilities(this.probabilities);
     }
-    return { samples: this.meter.samples, loss, accuracy: metrics.accuracy ?? confusion?.accuracy, metrics, confusion, perClass: confusion?.perClass, aborted };
+    return { samples: this.meter.samples, loss, accuracy: metrics.accuracy ?? confusion?.accuracy, metrics, confusion, perClass: confusion?.perClass, probabilities: this.probabilities, aborted };
   }
 }

@@ -2,7 +2,9 @@ import { checkNumber, GraftError } from "../base/index.js";
 import { isFloat, sameShape, showShape, type Tensor } from "../graph/index.js";
 import { abs, argmax, cast, eq, max, mean, square, sub, sum, topk, unsqueeze } from "../ops/index.js";
 import { ConfusionMatrix, type Average } from "./confusion.js";
-import type { BatchMetric, ConfusionMetric } from "./types.js";
+import { brier, calibrationError } from "./metrics-calibration.js";
+import { averagePrecision, rocAuc } from "./metrics-ranking.js";
+import type { BatchMetric, ConfusionMetric, Metrics } from "./types.js";
 
 export { ClassProbabilities, type Scores } from "./class-probabilities.js";
 export { ConfusionMatrix, type Average, type ClassScores } from "./confusion.js";
@@ -55,6 +57,22 @@ export const precision = (average: Average = "macro"): ConfusionMetric => ({ of:
 export const recall = (average: Average = "macro"): ConfusionMetric => ({ of: (matrix) => matrix.recall(average) });
 /** F1 of an evaluation; see {@link ConfusionMatrix.f1}. */
 export const f1 = (average: Average = "macro"): ConfusionMetric => ({ of: (matrix) => matrix.f1(average) });
+
+/**
+ * What is usually reported of a classifier, for `metrics` of {@link evaluate} and {@link fit}: accuracy (which is micro F1 too), F1 as the mean over classes and weighted by their samples, area
+ * under the ROC curve, average precision, calibration error and Brier score.
+ * @example
+ * const { metrics } = await train.evaluate(model, digits.test, { metrics: train.metrics.classification });
+ */
+export const classification: Metrics = {
+  accuracy,
+  f1_macro: f1("macro"),
+  f1_weighted: f1("weighted"),
+  auc: rocAuc(),
+  average_precision: averagePrecision(),
+  calibration_error: calibrationError(),
+  brier: brier(),
+};
 
 /** The confusion matrix of lists of labels; see {@link ConfusionMatrix.from}. */
 export const confusionMatrix = (targets: ArrayLike<number>, predicted: ArrayLike<number>, options: { readonly classes: number | readonly string[] }): ConfusionMatrix =>

@@ -10,6 +10,7 @@ import { manualSeed } from "../../ops/index.js";
 import { sft } from "../../train/index.js";
 import { full, head, lora, qlora, savePeft, type TuneSummary } from "../../tune/index.js";
 import { Interrupted, UsageError } from "../exit.js";
+import { finetuneClassifier, type ClassifierRun } from "../finetune-classifier.js";
 import { numberFlag, openTextModel } from "../open-text-model.js";
 import { note, print } from "../output.js";
 
@@ -19,6 +20,9 @@ interface Flags {
   readonly model: string;
   readonly data: string;
   readonly method: Method;
+  readonly task: "language" | "classification";
+  readonly textField?: string;
+  readonly labelField?: string;
   readonly out?: string;
   readonly epochs: string;
   readonly lr?: string;
@@ -41,12 +45,14 @@ interface Flags {
 
 const help = `
 Data: a file or folder (train.jsonl, valid.jsonl) with messages, ShareGPT, Alpaca, prompt/completion or text, one JSON object per line. Only answers and
-completions are learnt. lora, dora and qlora save a PEFT adapter (graft merge makes a model of it), full and head save a model.
+completions are learnt. lora, dora and qlora save a PEFT adapter (graft merge makes a model of it), full and head save a model. With --task classification the
+rows have text and label, an encoder gets a fresh head, and what is saved is a model, adapter merged.
 
 Examples:
   graft finetune --model models/stories260k --data ada.jsonl --method lora --out runs/ada
   graft finetune --model owner/name --data chat.jsonl --method qlora --r 16 --alpha 32 --targets q_proj,v_proj
-  graft finetune --model runs/declarations --data texts.jsonl --method full --lr 5e-5 --resume`;
+  graft finetune --model runs/declarations --data texts.jsonl --method full --lr 5e-5 --resume
+  graft finetune --model models/bert --data reviews.csv --task classification --method full --out runs/sentiment`;
 
 /** `graft finetune` */
 export function setUp(command: Command): void {
@@ -54,6 +60,9 @@ export function setUp(command: Command): void {
     .requiredOption("--model <name>", "Hugging Face folder of a language model, or owner/name on the hub")
     .requiredOption("--data <path>", "file or folder with examples")
     .addOption(new Option("--method <name>", "what learns").choices(["lora", "full", "head", "qlora", "dora"]).default("lora"))
+    .addOption(new Option("--task <name>", "what the model does: a language model answers, an encoder (BERT, RoBERTa, DistilBERT) classifies").choices(["language", "classification"]).default("language"))
+    .option("--text-field <name>", "classification: field with the text (default: text)")
+    .option("--label-field <name>", "classification: field with the class (default: label)")
     .option("--out <folder>", "folder of the run (default: runs/METHOD)")
     .option("--epochs <n>", "passes over the data", "3")
     .option("--lr <rate>", "highest learning rate (default: 2e-4; 2e-5 for full)")
@@ -85,6 +94,13 @@ async function finetune(flags: Flags): Promise<void> {
   const saved = (await listCheckpoints(checkpoints).catch(() => [])).length > 0;
   if (saved && !resume && !overwrite) throw new GraftError("state", `finetune: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
   const seed = number("seed");
+  if (flags.task === "classification") {
+    return finetuneClassifier({
+      model: base, data, out, method, seed, progress, resume, overwrite, adapter: adapterOf(flags), epochs: number("epochs"), lr: numberFlag("--lr", flags.lr),
+      batchSize: number("batchSize"), accumulate: number("accumulate"), maxLength: numberFlag("--max-length", flags.maxLength), overLong: flags.overLong, valid: number("valid"),
+      textField: flags.textField, labelField: flags.labelField,
+    });
+  }
   const { model, tokenizer: own } = await openTextModel(base);
   const tokenizer = flags.template === undefined ? own : await own.withChatTemplate(flags.template);
   const { train, valid } = await encode(data, model, tokenizer, flags);
@@ -106,11 +122,16 @@ async function finetune(flags: Flags): Promise<void> {
   print(`${loss("train", last?.loss)}${loss("validation", last?.valid_loss)}saved to ${out}; try: graft generate ${out} "..."${adapter ? `, graft merge ${out}` : ""}`);
 }
 
+/** What an adapter was told. */
+function adapterOf({ r, alpha, targets }: Flags): ClassifierRun["adapter"] {
+  return { r: numberFlag("--r", r), alpha: numberFlag("--alpha", alpha), ...(targets === undefined ? {} : { targetModules: targets.split(",").map((name) => name.trim()) }) };
+}
+
 /** Lets the parameters of a method learn. */
 function choose(model: CausalModel, method: Method, flags: Flags): TuneSummary {
   if (method === "full") return full(model);
   if (method === "head") return head(model, "lm_head");
-  const adapter = { r: numberFlag("--r", flags.r), alpha: numberFlag("--alpha", flags.alpha), ...(flags.targets === undefined ? {} : { targetModules: flags.targets.split(",").map((name) => name.trim()) }) };
+  const adapter = adapterOf(flags);
   return method === "qlora" ? qlora(model, adapter) : lora(model, { ...adapter, dora: method === "dora" });
 }
 

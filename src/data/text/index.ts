@@ -4,7 +4,7 @@ export { examples, formatOf, toExample, type Example, type ExampleOptions, type 
 export { listFiles, type FileOptions } from "./files.js";
 export { loadExamples, type ExampleSplits, type LoadExamplesOptions } from "./instruction-folder.js";
 export {
-  classesOf, encodeLabelled, loadLabelled, padTexts,
+  classesOf, encodeLabelled, labelledRows, loadLabelled, padTexts,
   type ClassSample, type EncodedTexts, type EncodeLabelledOptions, type LabelledOptions, type LabelledSplits, type LabelledText, type PaddedTexts,
 } from "./labelled.js";
 export { lengthSampler } from "./length-sampler.js";
@@ -13,7 +13,7 @@ export { masker, type MaskedBatch, type MaskOptions } from "./masking.js";
 export { PackedDataset, padSamples, type PackedBlock, type PackOptions, type PaddedBatch } from "./pack.js";
 export { choiceQuestions, openQuestions, type ChoiceQuestion, type OpenQuestion } from "./questions.js";
 export { type ByteRange } from "./read-lines.js";
-export { rows, type Row } from "./rows.js";
+export { hasRows, rows, type Row } from "./rows.js";
 export { ShuffledStream, type ShuffleOptions, type StreamState } from "./shuffled-stream.js";
 export { TokenDataset, type TokenDatasetOptions, type TokenSource } from "./token-dataset.js";
 export { TokenFile, writeTokenFile, type TokenHeader, type TokenSink } from "./token-file.js";

@@ -54,7 +54,7 @@ export async function loadLabelled(path: string, options: LabelledOptions = {}):
   const files = found.isDirectory() ? await splitFiles(path) : { train: path, valid: undefined, test: undefined };
   const read = async (file: string | undefined): Promise<LabelledText[]> => {
     const list: LabelledText[] = [];
-    if (file !== undefined) for await (const row of rows(file)) list.push(labelled(row, options));
+    if (file !== undefined) for await (const one of labelledRows(file, options)) list.push(one);
     return list;
   };
   let train = await read(files.train);
@@ -69,6 +69,15 @@ export async function loadLabelled(path: string, options: LabelledOptions = {}):
     train = train.filter((_, i) => !chosen.has(i));
   }
   return { train, valid, test, classes };
+}
+
+/**
+ * The texts with their classes of files of rows, streamed. Throws `format`, with file and line, for a row without text or class.
+ * @example
+ * for await (const { text, label } of data.text.labelledRows("reviews.csv")) console.log(label, text);
+ */
+export async function* labelledRows(files: string | readonly string[], options: Pick<LabelledOptions, "textField" | "labelField"> = {}): AsyncGenerator<LabelledText> {
+  for await (const row of rows(files)) yield labelled(row, options);
 }
 
 function labelled(row: Row, { textField, labelField = "label" }: LabelledOptions): LabelledText {

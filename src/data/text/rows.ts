@@ -16,7 +16,11 @@ export const placeOf = ({ file, line }: Pick<Row, "file" | "line">): string => `
 
 const kindOf = (file: string): string => /\.([a-z0-9]+)(\.gz)?$/i.exec(file)?.[1].toLowerCase() ?? "";
 
-/** Whether a file holds rows with fields; the others hold plain text. */
+/**
+ * Whether a file holds rows with fields, by its ending; the others hold plain text.
+ * @example
+ * data.text.hasRows("chat.jsonl"); // true
+ */
 export const hasRows = (file: string): boolean => ["jsonl", "ndjson", "json", "csv", "tsv", "parquet"].includes(kindOf(file));
 
 /**
