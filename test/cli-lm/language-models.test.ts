@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { data, models } from "graftml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { graft, here, scratch } from "../cli/run.js";
+import { here, scratch } from "../cli/run.js";
 
 const { dir, remove } = scratch();
 afterAll(remove);
@@ -73,13 +73,5 @@ describe("graft finetune", () => {
     expect((await tune("lora", "--max-length", "5", "--out", "c")).err).toMatch(/pairs\.jsonl.*the limit is 5/);
     expect((await tune("lora", "--lr", "much", "--out", "d")).code).toBe(2);
     expect(["a", "b", "c", "d"].filter((name) => existsSync(join(dir, name)))).toEqual([]);
-  });
-});
-
-describe("graft chat", () => {
-  it("needs a chat template", async () => {
-    const { code, err } = await graft(["chat", base]);
-    expect(code).toBe(1);
-    expect(err).toMatch(/has no chat template.*--template/);
   });
 });

@@ -19,20 +19,26 @@ export interface Outcome {
 export interface Start {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** What comes in at stdin; null leaves it open, for `seen` to write to. Default: nothing comes. */
+  readonly input?: string | null;
+  /** Called at once. */
+  readonly started?: (child: ChildProcess) => void;
   /** Called with everything printed so far. */
   readonly seen?: (out: string, child: ChildProcess) => void;
 }
 
 /** Runs `graft <args>` as a user would, as a process of its own. */
-export function graft(args: readonly string[], { cwd, env, seen }: Start = {}): Promise<Outcome> {
+export function graft(args: readonly string[], { cwd, env, seen, started, input }: Start = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [bin, ...args], { cwd, env: { ...process.env, GRAFT_DATA: "", GRAFT_DEBUG: "", ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, [bin, ...args], { cwd, env: { ...process.env, GRAFT_DATA: "", GRAFT_DEBUG: "", ...env }, stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"] });
+    started?.(child);
+    if (typeof input === "string") child.stdin!.end(input);
     let [out, err] = ["", ""];
-    child.stdout.on("data", (text: Buffer) => {
+    child.stdout!.on("data", (text: Buffer) => {
       out += text.toString();
       seen?.(out, child);
     });
-    child.stderr.on("data", (text: Buffer) => (err += text.toString()));
+    child.stderr!.on("data", (text: Buffer) => (err += text.toString()));
     child.on("error", reject);
     child.on("close", (code) => resolve({ code, out, err }));
   });
