@@ -93,7 +93,7 @@ describe.skipIf(runOnnx === undefined)(`logits of text models (${whereFound})`, 
       }
     }
     const found = await runOnnx!(file, feeds);
-    found.forEach(({ shape, data }, i) => {
+    found.forEach(({ logits: { shape, data } }, i) => {
       expect(shape).toEqual(expected[i].shape);
       const distances = Array.from(data, (value, k) => Math.abs(value - expected[i].data[k]));
       expect(distances.every((distance) => distance < 1e-4)).toBe(true); // NaN is not

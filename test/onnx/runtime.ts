@@ -9,8 +9,14 @@ export interface Fed {
   readonly data: readonly number[];
 }
 
-/** Runs a file with each of the given inputs; the first output. */
-export type RunOnnx = (file: string, feeds: readonly Readonly<Record<string, Fed>>[]) => Promise<readonly { readonly shape: readonly number[]; readonly data: ArrayLike<number> }[]>;
+/** A tensor that came out. */
+export interface Result {
+  readonly shape: readonly number[];
+  readonly data: ArrayLike<number>;
+}
+
+/** Runs a file with each of the given inputs; the outputs by name. */
+export type RunOnnx = (file: string, feeds: readonly Readonly<Record<string, Fed>>[]) => Promise<readonly Readonly<Record<string, Result>>[]>;
 
 interface NodeTensor {
   readonly dims: readonly number[];
@@ -19,7 +25,7 @@ interface NodeTensor {
 interface NodeRuntime {
   readonly Tensor: new (type: string, data: Float32Array | BigInt64Array, dims: readonly number[]) => NodeTensor;
   readonly InferenceSession: {
-    create(file: string, options: object): Promise<{ readonly outputNames: readonly string[]; run(feeds: Readonly<Record<string, NodeTensor>>): Promise<Readonly<Record<string, NodeTensor>>> }>;
+    create(file: string, options: object): Promise<{ run(feeds: Readonly<Record<string, NodeTensor>>): Promise<Readonly<Record<string, NodeTensor>>> }>;
   };
 }
 
@@ -34,8 +40,8 @@ function fromNode(): RunOnnx | undefined {
         const results = [];
         for (const feed of feeds) {
           const tensors = Object.entries(feed).map(([name, { type, shape, data }]) => [name, type === "i64" ? new Tensor("int64", BigInt64Array.from(data, BigInt), shape) : new Tensor("float32", Float32Array.from(data), shape)] as const);
-          const output = (await session.run(Object.fromEntries(tensors)))[session.outputNames[0]];
-          results.push({ shape: output.dims, data: output.data });
+          const outputs = await session.run(Object.fromEntries(tensors));
+          results.push(Object.fromEntries(Object.entries(outputs).map(([name, { dims, data }]) => [name, { shape: dims, data }])));
         }
         return results;
       };
@@ -55,8 +61,9 @@ file, feeds = json.load(sys.stdin)
 onnx.checker.check_model(file, full_check=True)
 session = ort.InferenceSession(file)
 kinds = {"i64": np.int64, "f32": np.float32}
-outputs = [session.run(None, {k: np.array(v["data"], kinds[v["type"]]).reshape(v["shape"]) for k, v in feed.items()})[0] for feed in feeds]
-json.dump([{"shape": x.shape, "data": [float(v) for v in x.ravel()]} for x in outputs], sys.stdout)
+names = [x.name for x in session.get_outputs()]
+runs = [session.run(names, {k: np.array(v["data"], kinds[v["type"]]).reshape(v["shape"]) for k, v in feed.items()}) for feed in feeds]
+json.dump([{name: {"shape": x.shape, "data": [float(v) for v in x.ravel()]} for name, x in zip(names, outputs)} for outputs in runs], sys.stdout)
 `;
 
 /** Python's onnx and onnxruntime, which also check the file against ONNX's own rules. */

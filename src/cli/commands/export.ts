@@ -18,6 +18,7 @@ interface Flags {
   readonly tokenizer: boolean;
   readonly batch?: string;
   readonly length?: string;
+  readonly cache?: boolean;
   readonly externalData?: boolean;
   readonly allowCode?: boolean;
 }
@@ -32,7 +33,8 @@ Examples:
   graft export runs/ada --to gguf --type q8_0 --out ada.gguf
   graft export runs/ada --to safetensors --type f16 --out ada.safetensors
   graft export runs/digits --to onnx                 runs/digits/digits-f32.onnx
-  graft export runs/ada --to onnx --type f16 --out ada.onnx`;
+  graft export runs/ada --to onnx --type f16 --out ada.onnx
+  graft export runs/ada --to onnx --cache --out runs/ada/onnx/model.onnx    for transformers.js`;
 
 /** `graft export DIR --to FORMAT` */
 export function setUp(command: Command): void {
@@ -44,6 +46,7 @@ export function setUp(command: Command): void {
     .option("--no-tokenizer", "leave the tokenizer out of a gguf file")
     .option("--batch <n>", "fix the number of samples of an onnx file (default: any)")
     .option("--length <n>", "fix the number of tokens of an onnx file (default: any)")
+    .option("--cache", "keys and values of earlier tokens are inputs and outputs of an onnx file")
     .option("--external-data", "put the weights of an onnx file into a second file, FILE.data (default: only above 2 GiB)");
   allowCodeOption(command).addHelpText("after", help).action(exportModel);
 }
@@ -84,8 +87,8 @@ async function toGguf(model: Module, folder: string, file: string, { type, name,
   await report(file);
 }
 
-async function toOnnx(model: Module, file: string, name: string, { batch, length, externalData }: Flags): Promise<void> {
-  const { files, inputs, outputs } = await exportOnnx(model, file, { name, externalData, batch: numberFlag("--batch", batch), length: numberFlag("--length", length) });
+async function toOnnx(model: Module, file: string, name: string, { batch, length, cache, externalData }: Flags): Promise<void> {
+  const { files, inputs, outputs } = await exportOnnx(model, file, { name, cache, externalData, batch: numberFlag("--batch", batch), length: numberFlag("--length", length) });
   for (const written of files) await report(written);
   for (const [word, values] of [["takes", inputs], ["gives", outputs]] as const) for (const { name: value, type, shape } of values) print(`  ${word} ${value} ${type} [${shape.join(", ")}]`);
 }

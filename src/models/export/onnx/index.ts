@@ -15,6 +15,11 @@ export interface ExportOnnxOptions {
   readonly batch?: number;
   /** Fixes the number of tokens of a text model. Default: any. */
   readonly length?: number;
+  /**
+   * Next-token models only: keys and values of earlier tokens are inputs (`past_key_values.0.key`, ... [B, heads, past, D]) beside `position_ids`, and those of all
+   * tokens outputs (`present.0.key`, ...), so that a new token costs one step whatever came before. Default: false.
+   */
+  readonly cache?: boolean;
   /** Weights go to a second file, FILE.data. Default: only where they would not fit into one, which holds 2 GiB. */
   readonly externalData?: boolean;
   /** Name of the graph. Default: the model's class. */
@@ -55,7 +60,7 @@ function metadataOf(model: Module): Record<string, string> {
  * await models.exportOnnx(model, "digits.onnx");
  */
 export async function exportOnnx(model: Module, file: string, options: ExportOnnxOptions = {}): Promise<OnnxExport> {
-  checkOptions("exportOnnx", options, ["inputShape", "batch", "length", "externalData", "name"]);
+  checkOptions("exportOnnx", options, ["inputShape", "batch", "length", "cache", "externalData", "name"]);
   for (const name of ["batch", "length"] as const) if (options[name] !== undefined) checkNumber("exportOnnx", name, options[name], { min: 1, whole: true });
   const state = model.stateDict();
   const adapter = [...state.keys()].find((name) => /\.(base_layer|lora_[AB])\./.test(name));

@@ -3,8 +3,9 @@ import { showShape, Tensor } from "../../../graph/index.js";
 import type { Module } from "../../../nn/index.js";
 import { isHuggingFace } from "../../text/hugging-face.js";
 import type { TextModel } from "../../text/types.js";
+import { GivenCache, pastShape } from "./past.js";
 import type { GraphInput, Program } from "./record.js";
-import type { Axis, Size } from "./size.js";
+import { plus, type Axis, type Size } from "./size.js";
 
 /** What of the inputs is fixed. */
 export interface ProgramOptions {
@@ -12,6 +13,8 @@ export interface ProgramOptions {
   readonly inputShape?: readonly number[];
   readonly batch?: number;
   readonly length?: number;
+  /** Keys and values of earlier tokens are inputs, those of all tokens outputs. */
+  readonly cache?: boolean;
 }
 
 const isPrime = (n: number): boolean => n > 1 && Array.from({ length: Math.floor(Math.sqrt(n)) - 1 }, (_, i) => i + 2).every((d) => n % d !== 0);
@@ -39,28 +42,47 @@ function axesOf(sizes: readonly (readonly [axis: () => Axis, fixed: number | und
 
 const batchAxis = (): Axis => probes("batch_size", 60, Infinity);
 
-/** A text model: token ids and a mask in, logits out, under Hugging Face's names. */
-function textProgram(model: TextModel, { batch, length }: ProgramOptions): Program {
-  const { sliding_window: window, max_position_embeddings: most, pad_token_id: padding, type_vocab_size: segments } = model.config;
+/** Sequence lengths to record at, so that what is recorded holds for all others. */
+function lengthAxis(model: TextModel, causal: boolean): Axis {
+  const { sliding_window: window, max_position_embeddings: most, pad_token_id: padding } = model.config;
   const { maxPositions } = model as { readonly maxPositions?: number };
-  const causal = typeof (model as { newCache?: unknown }).newCache === "function";
   const rows = causal ? maxPositions : typeof most === "number" ? most - (typeof padding === "number" ? padding + 1 : 0) : undefined; // RoBERTa leaves rows for padding unused
   const limit = rows ?? Infinity;
   // Above the window its mask is part of the graph, and right for shorter sequences too; below it would be left out.
-  const least = typeof window === "number" && window < limit - 8 ? window : 0;
-  const { axes, dims } = axesOf([[batchAxis, batch], [() => probes("sequence_length", least, limit), length]]);
-  const inputs: GraphInput[] = ["input_ids", "attention_mask", ...(!causal && typeof segments === "number" && segments > 1 ? ["token_type_ids"] : [])].map((name) => ({ name, shape: dims, dtype: "i32" }));
-  const run = (inputIds: Tensor, attentionMask: Tensor, tokenTypeIds?: Tensor): readonly Tensor[] => [
-    model.forward(inputIds, { attentionMask, ...(tokenTypeIds === undefined ? {} : { tokenTypeIds }) }).logits,
+  return probes("sequence_length", typeof window === "number" && window < limit - 8 ? window : 0, limit);
+}
+
+/** A text model: token ids and a mask in, logits out, under Hugging Face's names; with `cache` also positions, and keys and values in and out. */
+function textProgram(model: TextModel, { batch, length, cache = false }: ProgramOptions): Program {
+  const causal = typeof (model as { newCache?: unknown }).newCache === "function";
+  const past = cache ? pastShape(model) : undefined;
+  const { axes, dims } = axesOf([[batchAxis, batch], [() => lengthAxis(model, causal), length], [() => probes("past_sequence_length", 200, Infinity), past === undefined ? 0 : undefined]]);
+  const [B, T, P] = dims;
+  const { type_vocab_size: segments } = model.config;
+  const hasSegments = !causal && typeof segments === "number" && segments > 1;
+  const ids = (name: string, size: Size): GraphInput => ({ name, shape: [B, size], dtype: "i32" });
+  const keys = past === undefined ? [] : Array.from({ length: past.layers }, (_, i) => ["key", "value"].map((kind) => `${i}.${kind}`)).flat();
+  const inputs: GraphInput[] = [
+    ids("input_ids", T),
+    ids("attention_mask", plus(P, T)),
+    ...(hasSegments ? [ids("token_type_ids", T)] : []),
+    ...(past === undefined ? [] : [ids("position_ids", T), ...keys.map((key): GraphInput => ({ name: `past_key_values.${key}`, shape: [B, past.heads, P, past.headDim], dtype: "f32" }))]),
   ];
-  return { model, inputs, axes, outputs: ["logits"], run: run as Program["run"] };
+  const run = (inputIds: Tensor, attentionMask: Tensor, ...rest: readonly Tensor[]): readonly Tensor[] => {
+    if (past === undefined) return [model.forward(inputIds, { attentionMask, ...(hasSegments ? { tokenTypeIds: rest[0] } : {}) }).logits];
+    const [positionIds, ...given] = rest;
+    const own = new GivenCache(past, given, inputIds.shape[1]);
+    const { logits } = model.forward(inputIds, { attentionMask, positionIds, cache: own });
+    return [logits, ...own.present];
+  };
+  return { model, inputs, axes, outputs: ["logits", ...keys.map((key) => `present.${key}`)], run: run as Program["run"] };
 }
 
 /** A model of one input: images as `pixel_values`, anything else as `input`. */
-function plainProgram(model: Module, { inputShape, batch, length }: ProgramOptions): Program {
+function plainProgram(model: Module, { inputShape, batch, length, cache }: ProgramOptions): Program {
   const name = model.constructor.name;
   const shape = inputShape ?? (model as { readonly config?: { readonly input_shape?: readonly number[] } }).config?.input_shape;
-  if (length !== undefined) throw new GraftError("argument", `exportOnnx: ${name} takes no sequences. Leave length out.`);
+  if (length !== undefined || cache === true) throw new GraftError("argument", `exportOnnx: ${name} takes no sequences of tokens. Leave length and cache out.`);
   if (shape === undefined) throw new GraftError("argument", `exportOnnx: ${name} does not say what it takes. Pass the shape of one input: { inputShape: [1, 28, 28] }.`);
   if (!shape.every((size) => Number.isInteger(size) && size >= 1)) throw new GraftError("shape", `exportOnnx: inputShape is ${showShape(shape)}. Use whole numbers of 1 or more, without the batch.`);
   const { axes, dims } = axesOf([[batchAxis, batch]]);
