@@ -1,9 +1,10 @@
-import { checkNumber, checkOptions, GraftError } from "../../../base/index.js";
+import { checkNumber, checkOptions } from "../../../base/index.js";
 import { bytesPerElement, sizeOf } from "../../../graph/index.js";
 import { realize } from "../../../runtime/index.js";
 import { writeOnnx, type OnnxValueInfo } from "../../../io/index.js";
 import type { Module } from "../../../nn/index.js";
 import { graftVersion } from "../../config.js";
+import { checkPlain } from "../../plain.js";
 import { programOf } from "./program.js";
 import { graphOf } from "./write-graph.js";
 
@@ -53,8 +54,8 @@ function metadataOf(model: Module): Record<string, string> {
  * Text models take `input_ids` and `attention_mask` [B, T] (BERT also `token_type_ids`) as 64-bit integers, image models `pixel_values` [B, C, H, W], others `input`; the result is `logits`. The
  * graph is what `forward` records, so a module of your own can be exported as well. Written atomically.
  *
- * Throws `config` for an op that ONNX has nothing for, a `forward` that takes other ways at other sizes, adapters that are not merged and quantised weights; `argument` where
- * it is not known what the model takes; `file` when the file cannot be written.
+ * Throws `config` for an op that ONNX has nothing for and a `forward` that takes other ways at other sizes, `state` for adapters that are not merged and layers in few bits, `argument`
+ * where it is not known what the model takes, `file` when the file cannot be written.
  * @example
  * const model = await models.load("runs/digits");
  * await models.exportOnnx(model, "digits.onnx");
@@ -62,10 +63,8 @@ function metadataOf(model: Module): Record<string, string> {
 export async function exportOnnx(model: Module, file: string, options: ExportOnnxOptions = {}): Promise<OnnxExport> {
   checkOptions("exportOnnx", options, ["inputShape", "batch", "length", "cache", "externalData", "name"]);
   for (const name of ["batch", "length"] as const) if (options[name] !== undefined) checkNumber("exportOnnx", name, options[name], { min: 1, whole: true });
-  const state = model.stateDict();
-  const adapter = [...state.keys()].find((name) => /\.(base_layer|lora_[AB])\./.test(name));
-  if (adapter !== undefined) throw new GraftError("config", `exportOnnx: the model carries an adapter (${adapter}). Merge it first: await tune.mergeAndUnload(model), or graft merge ADAPTER.`);
-  await realize(...state.values(), ...model.buffers());
+  checkPlain("exportOnnx", model);
+  await realize(...model.stateDict().values(), ...model.buffers());
   const graph = graphOf(programOf(model, options));
   const bytes = [...graph.constants.values()].reduce((sum, { dtype, shape }) => sum + sizeOf(shape) * (dtype === "i64" ? 8 : bytesPerElement(dtype)), 0);
   const { externalData, name = model.constructor.name } = options;

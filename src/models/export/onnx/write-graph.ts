@@ -15,7 +15,7 @@ const translators: Translators = { ...scalarOps, ...movementOps, ...reduceOps, .
 
 /** Ops that are refused for a reason. */
 const reasons: Readonly<Record<string, string>> = {
-  quantLinear: "the weights are quantised, which the ONNX file cannot hold. Merge the adapter into the model in full precision and export that: graft merge ADAPTER, or tune.mergeAndUnload(model)",
+  quantLinear: "the matrix is stored in few bits, which the file cannot hold. Make an ordinary one of it first (F.dequantize)",
   random: "it is random, and a model that is exported must give the same result every time. Leave it out in evaluation mode (this.training)",
 };
 
