@@ -5,32 +5,24 @@ import { modelFolder, readJson } from "../io/index.js";
 import { contextLength, load, save, type TextModel } from "../models/index.js";
 import type { Module } from "../nn/index.js";
 import { manualSeed } from "../ops/index.js";
-import { classify, evaluateClassifier, metrics } from "../train/index.js";
+import { classify, evaluateClassifier, findLearningRate, metrics } from "../train/index.js";
 import { full, head, lora, mergeAndUnload, qlora, savePeft, type TuneSummary } from "../tune/index.js";
-import { Interrupted } from "./exit.js";
 import { note, percent, print } from "./output.js";
+import { runTuning, type TuningRun } from "./run-tuning.js";
 import { showTest } from "./show-test.js";
 
 /** What `graft finetune --task classification` was told. */
-export interface ClassifierRun {
+export interface ClassifierRun extends TuningRun {
   readonly model: string;
   readonly data: string;
-  readonly out: string;
   readonly method: "lora" | "full" | "head" | "qlora" | "dora";
   readonly adapter: { readonly r: number; readonly alpha: number; readonly targetModules?: readonly string[] };
-  readonly epochs: number;
   readonly lr: number | undefined;
-  readonly batchSize: number;
-  readonly accumulate: number;
-  readonly seed: number;
   readonly maxLength: number | undefined;
   readonly overLong: "error" | "truncate" | "skip";
   readonly valid: number;
   readonly textField: string | undefined;
   readonly labelField: string | undefined;
-  readonly resume: boolean;
-  readonly overwrite: boolean;
-  readonly progress: boolean;
 }
 
 /** Modules that a checkpoint of a language model lacks, so that they start fresh and have to learn. */
@@ -40,7 +32,7 @@ const rates = { full: 5e-5, head: 1e-3, lora: 5e-4, dora: 5e-4, qlora: 5e-4 } as
 
 /** Puts a fresh head for the classes of the data on an encoder, tunes it, and saves a model that `graft eval` and Transformers read. */
 export async function finetuneClassifier(run: ClassifierRun): Promise<void> {
-  const { out, method, seed, progress, batchSize, accumulate, epochs, resume, overwrite } = run;
+  const { out, method, seed, progress } = run;
   const folder = await modelFolder(run.model);
   const splits = await text.loadLabelled(run.data, { textField: run.textField, labelField: run.labelField, validFraction: run.valid, seed });
   const classes = await classesFor(folder, splits.classes);
@@ -56,11 +48,12 @@ export async function finetuneClassifier(run: ClassifierRun): Promise<void> {
   const [train, valid, test] = [encode(splits.train), encode(splits.valid), encode(splits.test)];
   const summary = choose(model, run);
   if (progress) note(`${train.length} texts to learn, ${valid.length} to measure with, ${classes.length} classes; ${String(summary)}`);
-  const result = await classify(model, train, {
-    valid, padId: tokenizer.padId, epochs, lr: run.lr ?? rates[method], batchSize, accumulate, seed, progress,
-    checkpoint: { dir: join(out, "checkpoints"), keep: 1, best: false, overwrite }, resume, log: true, resumeHint: "the same command and --resume",
+  const own = { valid, padId: tokenizer.padId, lr: run.lr ?? rates[method] };
+  const result = await runTuning(run, [train, valid], {
+    train: (options) => classify(model, train, { ...own, ...options }),
+    findRate: (options) => findLearningRate(model, train, { task: "classify", ...own, ...options }),
   });
-  if (result.stopped === "interrupted") throw new Interrupted();
+  if (result === undefined) return;
   if (method !== "full" && method !== "head") {
     await savePeft(model, join(out, "adapter"), { baseModel: run.model, taskType: "SEQ_CLS" });
     await mergeAndUnload(model);

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Override } from "./overrides.js";
 import { readRecipeAs, type RecipeFile } from "./read-recipe.js";
 import { number, oneOf, runName, strict, whole, word } from "./schema.js";
+import { trainingShape } from "./training-keys.js";
 
 const share = (): z.ZodNumber => number({ min: 0, max: 0.9 });
 
@@ -29,6 +30,8 @@ export const pretrainSchema = strict({
     /** Blocks of validation text that are measured each time. */
     evalBlocks: whole().default(400),
     seed: whole(0).default(0),
+    ...trainingShape,
+    logEvery: whole().default(10),
   }).prefault({}),
   /** What the model writes at each evaluation. */
   sample: strict({ prompt: word().default("\n"), tokens: whole().default(60), temperature: number({ min: 0 }).default(0.8) }).prefault({}),

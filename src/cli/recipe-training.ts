@@ -31,8 +31,9 @@ export function recipeTraining(file: RecipeFile): Training {
     data: () => at(["data"], () => openData(recipe.data, { base: dirname(file.file), seed })),
     model: ({ data }) => at(["model"], () => makeModel(recipe, data)),
     fit: ({ data }): Partial<FitOptions> => {
-      const { maxSteps, shuffle, accumulate, clip, regularize, stop, restoreBest, evalEvery } = recipe;
-      const given = { maxSteps, shuffle, accumulate, clip, regularize, stop, restoreBest, evalEvery };
+      const { maxSteps, shuffle, accumulate, clip, regularize, stop, restoreBest, evalEvery, ema, watchdog, overfitBatches, logEvery, tensorboard } = recipe;
+      const checkpoint = recipe.checkpoint as FitOptions["checkpoint"]; // its folder is that of the run
+      const given = { maxSteps, shuffle, accumulate, clip, regularize, stop, restoreBest, evalEvery, ema, watchdog, overfitBatches, logEvery, tensorboard, checkpoint };
       const loss = recipe.loss ?? (recipe.data.target === undefined ? undefined : "mse");
       return {
         ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { dataSchema } from "./data-schema.js";
 import { flag, number, oneOf, runName, strict, whole, word } from "./schema.js";
+import { trainingShape } from "./training-keys.js";
 
 const range = z.tuple([number(), number()], { error: "must be a list of two numbers, [from, to]." });
 const share = number({ min: 0, max: 1 });
@@ -69,6 +70,7 @@ export const recipeSchema = strict({
   }).optional(),
   restoreBest: flag().optional(),
   evalEvery: z.union([whole(), z.literal("epoch")], { error: 'must be a number of steps, or "epoch".' }).optional(),
+  ...trainingShape,
   checkpoint: strict({ every: z.union([whole(), z.literal("epoch")], { error: 'must be a number of steps, or "epoch".' }).optional(), keep: whole().optional() }).optional(),
 });
 

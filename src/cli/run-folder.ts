@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { GraftError } from "../base/index.js";
 import { listCheckpoints, readJson, writeFileAtomic, type Json } from "../io/index.js";
-import type { Override } from "./read-recipe.js";
+import { graftVersion } from "../models/index.js";
+import { currentBackend } from "../runtime/index.js";
+import type { Override } from "./overrides.js";
 
 /** What run.json tells of a run. */
 export interface RunRecord {
@@ -9,8 +11,11 @@ export interface RunRecord {
   /** The recipe or program. */
   readonly file: string;
   readonly overrides: readonly Override[];
+  readonly seed: number;
   readonly settings: { readonly [name: string]: Json };
   readonly data?: Json;
+  /** SHA-256 of the data, see data-hash.ts. */
+  readonly dataHash?: string;
   readonly versions: { readonly [name: string]: string };
   readonly started: string;
   /** Absent while the run goes on, and when it was killed. */
@@ -19,6 +24,14 @@ export interface RunRecord {
 }
 
 const file = "run.json";
+
+/** What computed a run: versions, machine, instruction set of the kernels and threads. */
+export const versions = (): RunRecord["versions"] => ({
+  graft: graftVersion(),
+  node: process.versions.node,
+  platform: `${process.platform}-${process.arch}`,
+  backend: currentBackend().description,
+});
 
 /** The record of an earlier run in a folder, if there is one. */
 export async function readRun(out: string): Promise<RunRecord | undefined> {

@@ -2,18 +2,20 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { GraftError } from "../base/index.js";
 import { writeFileAtomic, type Json } from "../io/index.js";
-import { configOf, graftVersion, save, type Preprocess } from "../models/index.js";
+import { configOf, save, type Preprocess } from "../models/index.js";
 import { Module } from "../nn/index.js";
 import * as optim from "../optim/index.js";
 import { manualSeed } from "../ops/index.js";
 import { currentBackend } from "../runtime/index.js";
-import { fit, showTime, type DataSource as Samples, type Evaluation, type FitOptions, type FitResult } from "../train/index.js";
+import { findLearningRate, fit, showTime, type DataSource as Samples, type Evaluation, type FitOptions, type FitResult } from "../train/index.js";
+import { checkSameData, hashSamples } from "./data-hash.js";
 import type { CommonSettings, Settings, Training, TrainingContext, TrainingData } from "./define.js";
 import { Interrupted } from "./exit.js";
 import { grouped, print } from "./output.js";
 import type { Override } from "./read-recipe.js";
-import { checkUnfinished, readRun, writeRun, type RunRecord } from "./run-folder.js";
+import { checkUnfinished, readRun, versions, writeRun, type RunRecord } from "./run-folder.js";
 import { showTest } from "./show-test.js";
+import type { TrainingKeys } from "./training-keys.js";
 
 /** How a training is run: what the flags say, and what its file is. */
 export interface RunOptions {
@@ -24,6 +26,10 @@ export interface RunOptions {
   readonly overrides: readonly Override[];
   readonly resume: boolean | string;
   readonly overwrite: boolean;
+  /** Keys of the training that flags give, over those of the file. */
+  readonly keys: TrainingKeys;
+  /** What is done instead of training. */
+  readonly trial: "find-lr" | "fast-dev-run" | undefined;
   readonly progress: boolean | "plain";
   /** The command line that began it, for the hint how to go on. */
   readonly command: string;
@@ -38,22 +44,33 @@ function lengthOf(samples: Samples | undefined): number {
 
 /** Trains, tests, saves, and runs what comes after. Throws `Interrupted` when the user ended it; a checkpoint is then saved. */
 export async function runTraining(training: Training, options: RunOptions): Promise<void> {
-  const { out, settings, command, resume } = options;
+  const { out, settings, command, resume, trial } = options;
   const earlier = await readRun(out);
-  if (resume === false && !options.overwrite) await checkUnfinished(out, earlier, command);
+  if (resume === false && !options.overwrite && trial === undefined) await checkUnfinished(out, earlier, command);
   const data = await training.data({ settings });
   manualSeed(settings.seed);
   const model = await training.model({ settings, data });
   if (!(model instanceof Module)) throw new GraftError("argument", `${options.file}: model() gave ${String(model)}. Return an nn.Module.`);
   introduce(options, model, data);
+  const own = typeof training.fit === "function" ? training.fit({ settings, data, model }) : training.fit;
+  const trained = fitOptions(options, data, own);
+  if (trial === "find-lr") {
+    const { train, ...rest } = trained;
+    return print(String(await findLearningRate(model, train, rest)));
+  }
+  if (trial === "fast-dev-run") return void (await fit(model, { ...trained, fastDevRun: true, progress: "plain" }));
 
+  const dataHash = await hashSamples([data.train, data.valid, data.test]);
+  if (resume !== false) checkSameData(out, earlier?.dataHash, dataHash);
   const record: RunRecord = {
     name: options.name,
     file: options.file,
     overrides: options.overrides,
+    seed: settings.seed,
     settings,
     ...(data.source === undefined ? {} : { data: data.source as Json }),
-    versions: { graft: graftVersion(), node: process.versions.node, platform: `${process.platform}-${process.arch}`, backend: currentBackend().description },
+    ...(dataHash === undefined ? {} : { dataHash }),
+    versions: versions(),
     started: (resume === false ? undefined : earlier?.started) ?? new Date().toISOString(),
   };
   await mkdir(out, { recursive: true }).catch((cause: unknown) => {
@@ -62,8 +79,7 @@ export async function runTraining(training: Training, options: RunOptions): Prom
   if (resume === false || earlier === undefined) await writeRun(out, record);
   if (options.recipe !== undefined) await writeFileAtomic(join(out, "recipe.yaml"), options.recipe);
 
-  const own = typeof training.fit === "function" ? training.fit({ settings, data, model }) : training.fit;
-  const result = await fit(model, fitOptions(options, data, own));
+  const result = await fit(model, trained);
   await writeRun(out, { ...record, stopped: result.stopped, results: resultsOf(result, result.test) });
   if (result.stopped === "interrupted") throw new Interrupted();
   if (result.test !== undefined) {
@@ -104,7 +120,7 @@ function introduce({ name, out, settings }: RunOptions, model: Module, data: Tra
 }
 
 function fitOptions(options: RunOptions, { train, valid, test }: TrainingData, own: Partial<FitOptions> = {}): FitOptions {
-  const { settings, out, resume, overwrite, progress, command } = options;
+  const { settings, out, resume, overwrite, progress, command, keys } = options;
   const loader = Symbol.asyncIterator in train;
   return {
     train, valid, test,
@@ -114,7 +130,9 @@ function fitOptions(options: RunOptions, { train, valid, test }: TrainingData, o
     optimizer: (model) => new optim.Adam(model.namedParameters(), { lr: settings.lr }),
     log: true,
     progress,
+    keys: progress !== false,
     ...own,
+    ...keys,
     checkpoint: { keep: 1, best: false, ...own.checkpoint, dir: out, overwrite: resume === false || overwrite },
     resume,
     resumeHint: `${command} --resume`,

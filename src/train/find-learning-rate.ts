@@ -3,9 +3,11 @@ import { fromData, type Tensor } from "../graph/index.js";
 import type { Module } from "../nn/index.js";
 import { assign, getRandomState, setRandomState } from "../ops/index.js";
 import { discardPending, realize } from "../runtime/index.js";
+import { classify, type ClassifyOptions, type ClassSamples } from "./classify.js";
 import { fit } from "./fit.js";
 import { LearningRateCurve, type LearningRatePoint } from "./learning-rate-curve.js";
 import { pretrain, sft, type PretrainOptions, type SftOptions, type TokenBlocks, type TokenSamples } from "./lm.js";
+import { mlm, type MlmOptions, type TokenRows } from "./mlm.js";
 import { isLoader } from "./sources.js";
 import type { Callbacks, DataSource, FitOptions, FitResult, TrainOptimizer } from "./types.js";
 
@@ -21,7 +23,24 @@ export interface RangeTestOptions {
 
 /** Options of {@link findLearningRate}: those of the training that a rate is looked for. */
 export type FindLearningRateOptions = RangeTestOptions &
-  (({ readonly task?: "fit" } & Omit<FitOptions, "train">) | ({ readonly task: "pretrain" } & PretrainOptions) | ({ readonly task: "sft" } & SftOptions));
+  (
+    | ({ readonly task?: "fit" } & Omit<FitOptions, "train">)
+    | ({ readonly task: "pretrain" } & PretrainOptions)
+    | ({ readonly task: "sft" } & SftOptions)
+    | ({ readonly task: "classify" } & ClassifyOptions)
+    | ({ readonly task: "mlm" } & MlmOptions)
+  );
+
+type Data = DataSource | TokenBlocks | TokenSamples | ClassSamples | TokenRows;
+
+/** The trainings by their names. */
+const tasks: Readonly<Record<string, (model: Module, data: Data, options: object) => Promise<FitResult>>> = {
+  fit: (model, data, options) => fit(model, { ...options, train: data as DataSource }),
+  pretrain: (model, data, options) => pretrain(model, data as TokenBlocks, options),
+  sft: (model, data, options) => sft(model, data as TokenSamples, options),
+  classify: (model, data, options) => classify(model, data as ClassSamples, options),
+  mlm: (model, data, options) => mlm(model, data as TokenRows, options as MlmOptions),
+};
 
 /** The weight of the past in the smoothed loss. */
 const smoothing = 0.9;
@@ -38,29 +57,25 @@ const without = {
  * Learning rate range test (Smith, "Cyclical learning rates for training neural networks", 2017): trains some steps with a rate that grows exponentially, and suggests the
  * rate at which the smoothed loss falls fastest. Model, optimiser, scheduler, loader and random state are as before afterwards, to the bit; gradients are forgotten.
  *
- * Data and options are those of `train.fit`, or with `task` of `train.pretrain` and `train.sft`. Groups of the optimiser keep the ratios of their rates. Throws as these do.
+ * Data and options are those of `train.fit`, or with `task` of `train.pretrain`, `train.sft`, `train.classify` and `train.mlm`.
+ * Groups of the optimiser keep the ratios of their rates. Throws as these do.
  * @example
  * const curve = await train.findLearningRate(model, digits.train, { batchSize: 64 });
  * console.log(`${curve}`);
  * await train.fit(model, { train: digits.train, optimizer: (m) => new optim.Adam(m.parameters(), { lr: curve.suggestion }) });
  */
-export async function findLearningRate(model: Module, data: DataSource | TokenBlocks | TokenSamples, options: FindLearningRateOptions = {}): Promise<LearningRateCurve> {
+export async function findLearningRate(model: Module, data: Data, options: FindLearningRateOptions = {}): Promise<LearningRateCurve> {
   const { task = "fit", minLr = 1e-7, maxLr = 10, steps = 100, ...rest } = options;
   const op = "train.findLearningRate";
-  checkChoice(op, "task", task, ["fit", "pretrain", "sft"]);
+  checkChoice(op, "task", task, Object.keys(tasks));
   checkNumber(op, "minLr", minLr, { above: 0 });
   checkNumber(op, "maxLr", maxLr, { above: minLr });
   checkNumber(op, "steps", steps, { min: 10, whole: true });
   const range = new RangeTest(minLr, (maxLr / minLr) ** (1 / (steps - 1)));
-  const tested = { ...rest, ...without, maxSteps: steps, callbacks: range.callbacks };
-  const run = (): Promise<FitResult> => {
-    if (task === "pretrain") return pretrain(model, data as TokenBlocks, tested as PretrainOptions);
-    if (task === "sft") return sft(model, data as TokenSamples, tested as SftOptions);
-    return fit(model, { ...(tested as Omit<FitOptions, "train">), test: undefined, train: data as DataSource });
-  };
+  const tested = { ...rest, ...without, ...("test" in rest ? { test: undefined } : {}), maxSteps: steps, callbacks: range.callbacks };
   const putBack = await remember(model, data, rest as Partial<FitOptions>);
   try {
-    await run().catch((error: unknown) => {
+    await tasks[task](model, data, tested).catch((error: unknown) => {
       if (!(error instanceof GraftError) || error.code !== "numeric" || range.points.length === 0) throw error;
       range.diverged = true; // a loss that is Inf is the end of the test, not a mistake
     });

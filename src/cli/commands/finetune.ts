@@ -7,16 +7,18 @@ import { text, type tokenizers } from "../../data/index.js";
 import { listCheckpoints } from "../../io/index.js";
 import { save, type CausalModel } from "../../models/index.js";
 import { manualSeed } from "../../ops/index.js";
-import { sft } from "../../train/index.js";
+import { findLearningRate, sft } from "../../train/index.js";
 import { full, head, lora, qlora, savePeft, type TuneSummary } from "../../tune/index.js";
-import { Interrupted, UsageError } from "../exit.js";
+import { UsageError } from "../exit.js";
 import { finetuneClassifier, type ClassifierRun } from "../finetune-classifier.js";
 import { numberFlag, openTextModel } from "../open-text-model.js";
 import { note, print } from "../output.js";
+import { runTuning, type TuningRun } from "../run-tuning.js";
+import { keysText, trainingFlags, trainingKeys, trainingOverrides, trialOf, type TrainingFlags } from "../training-keys.js";
 
 type Method = "lora" | "full" | "head" | "qlora" | "dora";
 
-interface Flags {
+interface Flags extends TrainingFlags {
   readonly model: string;
   readonly data: string;
   readonly method: Method;
@@ -47,6 +49,7 @@ const help = `
 Data: a file or folder (train.jsonl, valid.jsonl) with messages, ShareGPT, Alpaca, prompt/completion or text, one JSON object per line. Only answers and
 completions are learnt. lora, dora and qlora save a PEFT adapter (graft merge makes a model of it), full and head save a model. With --task classification the
 rows have text and label, an encoder gets a fresh head, and what is saved is a model, adapter merged.
+${keysText}
 
 Examples:
   graft finetune --model models/stories260k --data ada.jsonl --method lora --out runs/ada
@@ -79,7 +82,8 @@ export function setUp(command: Command): void {
     .option("--seed <n>", "seed of adapters, order and split", "0")
     .option("--no-packing", "one sample per row")
     .option("--resume", "go on from the last checkpoint in the folder")
-    .option("--overwrite", "start again where the folder holds a run")
+    .option("--overwrite", "start again where the folder holds a run");
+  trainingFlags(command)
     .option("--no-progress", "print results only")
     .addHelpText("after", help)
     .action(finetune);
@@ -87,18 +91,23 @@ export function setUp(command: Command): void {
 
 async function finetune(flags: Flags): Promise<void> {
   const { model: base, data, method, progress, resume = false, overwrite = false } = flags;
+  const trial = trialOf("finetune", flags);
   const out = flags.out ?? join("runs", method);
   const number = (name: "epochs" | "batchSize" | "accumulate" | "r" | "alpha" | "valid" | "seed"): number => numberFlag(`--${name === "batchSize" ? "batch-size" : name}`, flags[name]);
   if (resolve(out) === resolve(base)) throw new UsageError(`finetune: --out is the folder of the model itself. Choose another one.`);
   const checkpoints = join(out, "checkpoints");
   const saved = (await listCheckpoints(checkpoints).catch(() => [])).length > 0;
-  if (saved && !resume && !overwrite) throw new GraftError("state", `finetune: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
+  if (saved && !resume && !overwrite && trial === undefined) throw new GraftError("state", `finetune: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
   const seed = number("seed");
+  const run: TuningRun = {
+    out, seed, resume, overwrite, progress, trial, epochs: number("epochs"), batchSize: number("batchSize"), accumulate: number("accumulate"),
+    keys: trainingKeys("finetune", trainingOverrides("finetune", flags)),
+    flags: flags as unknown as TuningRun["flags"],
+  };
   if (flags.task === "classification") {
     return finetuneClassifier({
-      model: base, data, out, method, seed, progress, resume, overwrite, adapter: adapterOf(flags), epochs: number("epochs"), lr: numberFlag("--lr", flags.lr),
-      batchSize: number("batchSize"), accumulate: number("accumulate"), maxLength: numberFlag("--max-length", flags.maxLength), overLong: flags.overLong, valid: number("valid"),
-      textField: flags.textField, labelField: flags.labelField,
+      ...run, model: base, data, method, adapter: adapterOf(flags), lr: numberFlag("--lr", flags.lr), maxLength: numberFlag("--max-length", flags.maxLength),
+      overLong: flags.overLong, valid: number("valid"), textField: flags.textField, labelField: flags.labelField,
     });
   }
   const { model, tokenizer: own } = await openTextModel(base);
@@ -107,12 +116,12 @@ async function finetune(flags: Flags): Promise<void> {
   manualSeed(seed);
   const summary = choose(model, method, flags);
   if (progress) note(`${train.length} samples to learn, ${valid.length} to measure with; ${String(summary)}`);
-  const result = await sft(model, train, {
-    valid, packing: flags.packing, padId: tokenizer.padId ?? 0,
-    epochs: number("epochs"), lr: numberFlag("--lr", flags.lr) ?? (method === "full" ? 2e-5 : 2e-4), batchSize: number("batchSize"), accumulate: number("accumulate"), seed, progress,
-    checkpoint: { dir: checkpoints, keep: 1, best: false, overwrite }, resume, log: true, resumeHint: "the same command and --resume",
+  const options = { valid, packing: flags.packing, padId: tokenizer.padId ?? 0, lr: numberFlag("--lr", flags.lr) ?? (method === "full" ? 2e-5 : 2e-4) };
+  const result = await runTuning(run, [train, valid], {
+    train: (common) => sft(model, train, { ...options, ...common }),
+    findRate: (common) => findLearningRate(model, train, { task: "sft", ...options, ...common }),
   });
-  if (result.stopped === "interrupted") throw new Interrupted();
+  if (result === undefined) return;
   const adapter = method !== "full" && method !== "head";
   if (adapter) await savePeft(model, out, { baseModel: existsSync(base) ? resolve(base) : base });
   else await save(out, model);

@@ -1,20 +1,26 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import type { Command } from "commander";
 import { GraftError } from "../../base/index.js";
 import { text } from "../../data/index.js";
-import { listCheckpoints } from "../../io/index.js";
+import { listCheckpoints, writeFileAtomic } from "../../io/index.js";
 import { create, generate, save } from "../../models/index.js";
 import { manualSeed } from "../../ops/index.js";
-import { pretrain as run, type Callbacks } from "../../train/index.js";
+import { findLearningRate, pretrain as run, type Callbacks, type HistoryRecord, type PretrainOptions } from "../../train/index.js";
+import { checkSameData, hashFiles } from "../data-hash.js";
 import { describeKeys } from "../describe-schema.js";
 import { Interrupted } from "../exit.js";
 import type { TextModelFolder } from "../open-text-model.js";
 import { grouped, print } from "../output.js";
-import { overridesOf, setOption, type KeyFlag } from "../overrides.js";
+import { overridesOf, setOption, type KeyFlag, type Override } from "../overrides.js";
 import { pretrainData } from "../pretrain-data.js";
 import { pretrainSchema, readPretrainRecipe, type PretrainRecipe } from "../pretrain-recipe.js";
+import type { RecipeFile } from "../read-recipe.js";
+import { readRun, versions, writeRun, type RunRecord } from "../run-folder.js";
+import { keysText, trainingFlags, trainingOverrides, trialOf, type TrainingFlags } from "../training-keys.js";
 
-interface Flags {
+interface Flags extends TrainingFlags {
   readonly data?: string;
   readonly steps?: string;
   readonly lr?: string;
@@ -30,9 +36,11 @@ interface Flags {
 const help = `
 Trains a tokenizer and a GPT-2 from nothing, and saves a Hugging Face folder that graft generate and Transformers read. Ctrl-C saves a checkpoint, then
 leaves; --resume goes on from there with the same bits.
+${keysText}
 
 Examples:
   graft pretrain examples/lm/declarations.yaml
+  graft pretrain examples/lm/declarations.yaml --find-lr
   graft pretrain examples/lm/shakespeare.yaml --data input.txt
   graft pretrain my.yaml --steps 5000 --lr 0.0005 --out runs/long
   graft pretrain my.yaml --set model.layers=6 --set sample.prompt="Once"
@@ -52,7 +60,7 @@ export function setUp(command: Command): void {
     .option("--out <folder>", "folder of the run (default: runs/NAME)")
     .option("--resume", "go on from the last checkpoint in the folder")
     .option("--overwrite", "start again where the folder holds a run");
-  setOption(command, "a key of the recipe")
+  trainingFlags(setOption(command, "a key of the recipe"))
     .option("--no-progress", "print results only")
     .addHelpText("after", help)
     .action(pretrain);
@@ -67,12 +75,30 @@ const keyFlags = ({ data, steps, lr, batchSize, seed }: Flags): KeyFlag[] => [
 ];
 
 async function pretrain(file: string, flags: Flags): Promise<void> {
-  const { resume = false, overwrite = false, progress } = flags;
-  const overrides = overridesOf("pretrain", keyFlags(flags), flags.set);
-  const { recipe, name, at } = await readPretrainRecipe(file, overrides);
-  const out = flags.out ?? join("runs", name);
+  const { resume = false, overwrite = false } = flags;
+  const overrides = [...trainingOverrides("pretrain", flags, "training."), ...overridesOf("pretrain", keyFlags(flags), flags.set)];
+  const read = await readPretrainRecipe(file, overrides);
+  const out = flags.out ?? join("runs", read.name);
+  if (trialOf("pretrain", flags) !== undefined) {
+    const scratch = await mkdtemp(join(tmpdir(), "graft-pretrain-")); // the tokens of a run stay as they are
+    return trainOn(read, { out: scratch, flags, overrides, saved: false }).finally(() => rm(scratch, { recursive: true, force: true }));
+  }
   const saved = (await listCheckpoints(out).catch(() => [])).length > 0;
   if (saved && !resume && !overwrite) throw new GraftError("state", `pretrain: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
+  await trainOn(read, { out, flags, overrides, saved });
+}
+
+interface Run {
+  readonly out: string;
+  readonly flags: Flags;
+  readonly overrides: readonly Override[];
+  /** Whether there is a checkpoint to go on from. */
+  readonly saved: boolean;
+}
+
+async function trainOn(read: RecipeFile<PretrainRecipe>, { out, flags, overrides, saved }: Run): Promise<void> {
+  const { recipe, at, file } = read;
+  const { resume = false, overwrite = false, progress } = flags;
   const { tokenizer, train, valid } = await at(["data", "path"], () => pretrainData(recipe, out, resume && saved));
   const { model: sizes, training } = recipe;
   const { layers, heads, size, block, dropout } = sizes;
@@ -84,25 +110,43 @@ async function pretrain(file: string, flags: Flags): Promise<void> {
   })) as TextModelFolder["model"];
   if (progress) print(`GPT-2 of ${grouped(model.parameters().reduce((sum, parameter) => sum + parameter.size, 0))} parameters, ${grouped(training.steps * training.batchSize * training.accumulate * block)} tokens to read`);
   const evaluated = Math.min(training.evalBlocks, Math.floor((valid.length - 1) / block));
-  const { steps, batchSize, accumulate, lr, beta2, weightDecay, schedule, warmupSteps, evalEvery, seed } = training;
-  const result = await run(model, new text.TokenDataset(train, { blockSize: block }), {
+  const { steps, batchSize, accumulate, lr, beta2, weightDecay, schedule, warmupSteps, evalEvery, seed, ema, watchdog, overfitBatches, logEvery, tensorboard } = training;
+  const options: PretrainOptions = {
     valid: new text.TokenDataset(valid, { blockSize: block, order: "sequential", samples: evaluated }),
     bytesPerToken: valid.header.bytes / valid.header.tokens,
-    maxSteps: steps, batchSize, accumulate, lr, betas: [0.9, beta2], weightDecay, schedule, warmupSteps, seed, progress,
+    maxSteps: steps, batchSize, accumulate, lr, betas: [0.9, beta2], weightDecay, schedule, warmupSteps, seed, ema, watchdog, overfitBatches, progress,
     evalEvery: Math.min(evalEvery, steps),
     checkpoint: { dir: out, every: evalEvery, keep: 1, best: false, overwrite },
-    resume, log: true,
+    resume, log: true, logEvery, tensorboard, keys: progress,
     resumeHint: [`graft pretrain ${relative("", file)}`, ...overrides.map(({ flag }) => flag.replace(/(?<= ).*[^\w./=-].*$/, (value) => JSON.stringify(value))), `--out ${out} --resume`].join(" "),
     callbacks: progress ? samples({ model, tokenizer }, recipe) : [],
-  }).finally(() => [train, valid].forEach((tokens) => tokens.close()));
-  if (result.stopped === "interrupted") throw new Interrupted();
-  await save(out, model);
-  const last = result.history.at(-1);
-  if (last !== undefined) {
-    const { valid_loss: loss, valid_perplexity: perplexity, valid_bits_per_byte: bits } = last;
-    print(`validation: loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)}, ${bits.toFixed(4)} bits per byte; ${grouped(Math.round(result.samplesPerSecond))} tokens/s, ${result.seconds.toFixed(0)} s`);
+  };
+  const blocks = new text.TokenDataset(train, { blockSize: block });
+  try {
+    const trial = trialOf("pretrain", flags);
+    if (trial === "find-lr") return print(String(await findLearningRate(model, blocks, { task: "pretrain", ...options })));
+    if (trial === "fast-dev-run") return void (await run(model, blocks, { ...options, fastDevRun: true, progress: "plain" }));
+
+    const [earlier, dataHash] = [resume ? await readRun(out) : undefined, await hashFiles([train.path, valid.path])];
+    checkSameData(out, earlier?.dataHash, dataHash);
+    const record: RunRecord = {
+      name: read.name, file, overrides, seed, settings: recipe as unknown as RunRecord["settings"], dataHash, versions: versions(),
+      started: earlier?.started ?? new Date().toISOString(),
+    };
+    await writeRun(out, record);
+    await writeFileAtomic(join(out, "recipe.yaml"), read.text);
+    const result = await run(model, blocks, options);
+    const { valid_loss: loss, valid_perplexity: perplexity, valid_bits_per_byte: bits }: Partial<HistoryRecord> = result.history.at(-1) ?? {};
+    await writeRun(out, { ...record, stopped: result.stopped, results: loss === undefined ? {} : { valid_loss: loss, valid_perplexity: perplexity!, valid_bits_per_byte: bits! } });
+    if (result.stopped === "interrupted") throw new Interrupted();
+    await save(out, model);
+    if (loss !== undefined) {
+      print(`validation: loss ${loss.toFixed(4)}, perplexity ${perplexity!.toFixed(2)}, ${bits!.toFixed(4)} bits per byte; ${grouped(Math.round(result.samplesPerSecond))} tokens/s, ${result.seconds.toFixed(0)} s`);
+    }
+    print(`saved to ${out}; try: graft generate ${out} ${JSON.stringify(recipe.sample.prompt.trim() || "The")} --temperature ${recipe.sample.temperature}`);
+  } finally {
+    for (const tokens of [train, valid]) tokens.close();
   }
-  print(`saved to ${out}; try: graft generate ${out} ${JSON.stringify(recipe.sample.prompt.trim() || "The")} --temperature ${recipe.sample.temperature}`);
 }
 
 /** Shows what the model writes at each evaluation. */

@@ -6,8 +6,9 @@ import { UsageError } from "../exit.js";
 import { loadProgram } from "../load-program.js";
 import { overridesOf, setOption, type Override } from "../overrides.js";
 import { readRun } from "../run-folder.js";
+import { isTrainingKey, keysText, trainingFlags, trainingKeys, trainingOverrides, trialOf, type TrainingFlags } from "../training-keys.js";
 
-interface Flags {
+interface Flags extends TrainingFlags {
   readonly epochs?: string;
   readonly lr?: string;
   readonly batchSize?: string;
@@ -22,9 +23,12 @@ interface Flags {
 const help = `
 A recipe (.yaml) or a program (.ts, .js) that default-exports defineTraining({ ... }) is trained, tested and saved to its run's folder. Any other
 program is simply run. Flags replace what the file says. Ctrl-C saves a checkpoint, then leaves; --resume goes on from there with the same bits.
+${keysText}
 
 Examples:
   graft train examples/digits.ts
+  graft train examples/digits.yaml --fast-dev-run
+  graft train examples/digits.yaml --find-lr
   graft train examples/digits.yaml --epochs 3 --out runs/short
   graft train examples/digits.yaml --set optimizer.name=SGD --set optimizer.momentum=0.9 --lr 0.05
   graft train examples/digits.yaml --resume`;
@@ -40,7 +44,7 @@ export function setUp(command: Command): void {
     .option("--out <folder>", "folder of the run (default: runs/NAME)")
     .option("--resume [checkpoint]", "go on from the last checkpoint in the folder, or from another one")
     .option("--overwrite", "start again where the folder holds an unfinished run");
-  setOption(command, "a key of the recipe or a setting of the program")
+  trainingFlags(setOption(command, "a key of the recipe or a setting of the program"))
     .option("--no-progress", "print results only")
     .addHelpText("after", help)
     .action(train);
@@ -56,14 +60,16 @@ async function train(file: string, flags: Flags): Promise<void> {
   if (isRecipe) return trainRecipe(file, flags, overrides);
   const training = (await loadProgram(file)).default;
   if (isTraining(training)) return trainProgram(training, file, flags, overrides);
-  const unused = overrides.map(({ flag }) => flag).concat(flags.out === undefined ? [] : ["--out"], flags.resume ? ["--resume"] : []);
+  const trial = trialOf("train", flags);
+  const unused = overrides.map(({ flag }) => flag).concat(flags.out === undefined ? [] : ["--out"], flags.resume ? ["--resume"] : [], trial === undefined ? [] : [`--${trial}`]);
   if (training !== undefined) throw new GraftError("argument", `${file}: its default export is no training. Write export default defineTraining({ ... }), or export nothing.`);
   if (unused.length > 0) throw new GraftError("argument", `${file}: was simply run, so ${unused.join(" and ")} had no effect. Export defineTraining({ ... }) by default to use flags.`);
 }
 
 /** Flags as keys of the file: --lr is the optimiser's in a recipe. */
-const given = (flags: Flags, isRecipe: boolean): Override[] =>
-  overridesOf(
+const given = (flags: Flags, isRecipe: boolean): Override[] => [
+  ...trainingOverrides("train", flags),
+  ...overridesOf(
     "train",
     [
       { flag: "--epochs", key: "epochs", value: flags.epochs },
@@ -72,7 +78,8 @@ const given = (flags: Flags, isRecipe: boolean): Override[] =>
       { flag: "--seed", key: "seed", value: flags.seed },
     ],
     flags.set,
-  );
+  ),
+];
 
 /** On resuming, the flags that began the run hold again, under those that are given now. */
 async function withEarlier(out: string, flags: Flags, given: readonly Override[]): Promise<Override[]> {
@@ -85,14 +92,15 @@ async function trainRecipe(file: string, flags: Flags, given: readonly Override[
   const out = flags.out ?? join("runs", (await readRecipe(file, given)).name);
   const overrides = await withEarlier(out, flags, given);
   const read = await readRecipe(file, overrides);
-  await run(recipeTraining(read), { name: read.name, file, out, overrides, flags, recipe: read.text, settings: [] });
+  await run(recipeTraining(read), { name: read.name, file, out, overrides, flags, recipe: read.text, settings: [], keys: [] });
 }
 
 async function trainProgram(training: Training, file: string, flags: Flags, given: readonly Override[]): Promise<void> {
   const name = training.name ?? basename(file, extname(file));
   const out = flags.out ?? join("runs", name);
   const overrides = await withEarlier(out, flags, given);
-  await run(training, { name, file, out, overrides, flags, settings: overrides });
+  const isKey = (override: Override): boolean => isTrainingKey(override) && !Object.hasOwn(training.settings ?? {}, override.key);
+  await run(training, { name, file, out, overrides, flags, settings: overrides.filter((override) => !isKey(override)), keys: overrides.filter(isKey) });
 }
 
 interface Run {
@@ -102,15 +110,18 @@ interface Run {
   readonly overrides: readonly Override[];
   /** Those that are not already part of the training. */
   readonly settings: readonly Override[];
+  readonly keys: readonly Override[];
   readonly flags: Flags;
   readonly recipe?: string;
 }
 
-async function run(training: Training, { name, file, out, overrides, settings, flags, recipe }: Run): Promise<void> {
+async function run(training: Training, { name, file, out, overrides, settings, keys, flags, recipe }: Run): Promise<void> {
   const [{ runTraining }, { resolveSettings }] = await Promise.all([import("../run-training.js"), import("../settings.js")]);
   await runTraining(training, {
     name, file, out, overrides, recipe,
     settings: resolveSettings(training.settings, settings),
+    keys: trainingKeys("train", keys),
+    trial: trialOf("train", flags),
     resume: flags.resume ?? false,
     overwrite: flags.overwrite ?? false,
     progress: flags.progress,
