@@ -133,3 +133,8 @@ describe("graft export --to onnx", () => {
     expect(await readdir(dir)).not.toContain("a.onnx");
   });
 });
+
+it.each([4, 9, 10, 16])("a model with %i positions can be written too", async (n_positions) => {
+  const model = await models.create({ model_type: "gpt2", n_layer: 1, n_head: 2, n_embd: 8, vocab_size: 12, n_positions });
+  await expect(models.exportOnnx(model, join(dir, "short.onnx"))).resolves.toMatchObject({ outputs: [{ shape: ["batch_size", "sequence_length", 12] }] });
+});

@@ -19,11 +19,18 @@ export interface ProgramOptions {
 
 const isPrime = (n: number): boolean => n > 1 && Array.from({ length: Math.floor(Math.sqrt(n)) - 1 }, (_, i) => i + 2).every((d) => n % d !== 0);
 
-/** Three sizes above `least` and up to `limit`, primes where there are three: sizes that are dims of the model by chance would record other ops. */
+/** Below this many queries attention is recorded as other ops (see `scaledDotProductAttention`): the sizes lie on one side of it. */
+const few = 8;
+
+/**
+ * Three sizes above `least` and up to `limit`: primes where there are three (sizes that are dims of the model by chance would record other ops), else the largest,
+ * or the smallest.
+ */
 function probes(name: string, least: number, limit: number): Axis {
   const range = Array.from({ length: Math.min(limit, least + 200) - least }, (_, i) => least + 1 + i).filter((n) => n > 1);
-  const primes = range.filter(isPrime);
-  const [low, probe, high] = (primes.length < 3 ? range : primes).slice(-3);
+  const many = range.filter((n) => n >= few);
+  const primes = many.filter(isPrime).slice(-3);
+  const [low, probe, high] = primes.length === 3 ? primes : many.length >= 3 ? many.slice(-3) : range;
   if (high === undefined) throw new GraftError("config", `exportOnnx: the model has positions for ${limit} tokens, too few to find out how its graph depends on the length. Pass { length: ${limit} }.`);
   return { name, low, probe, high };
 }
