@@ -31,9 +31,9 @@ function binaryPrecision(scores: Float64Array, positive: readonly boolean[]): nu
   for (const { positives, negatives } of groups(scores, positive)) {
     hits += positives;
     taken += positives + negatives;
-    sum += (positives / total) * (hits / taken);
+    sum += positives * (hits / taken);
   }
-  return total === 0 ? NaN : sum;
+  return total === 0 ? NaN : sum / total;
 }
 
 /** Two classes: class 1 against class 0. More: the mean of each class against the rest, over those for which it is a number. */
