@@ -54,8 +54,9 @@ export class TrainRun {
   private history: HistoryRecord[] = [];
   private bestWeights: Snapshot | undefined;
   private resumedFrom: string | undefined;
-  /** Steps done when this part of the run began. */
+  /** Steps done, and seconds of training, when this part of the run began. */
   private firstStep = 0;
+  private firstSeconds = 0;
   /** Where the loader is once the present step or epoch is done with everything that belongs to it. */
   private position: LoaderState;
   private trained = { samples: 0, rows: 0, seconds: 0 };
@@ -372,7 +373,7 @@ export class TrainRun {
 
   private view(number: number) {
     const { epoch, epochs, step, samplesPerSecond } = this;
-    const perStep = (performance.now() - this.started) / 1000 / Math.max(1, step - this.firstStep);
+    const perStep = (this.seconds - this.firstSeconds) / Math.max(1, step - this.firstStep); // without pauses
     const byTime = this.options.stop?.seconds === undefined ? Infinity : this.options.stop.seconds - this.seconds;
     const left = Math.min((this.totalSteps - step) * perStep, byTime);
     const inEpoch = Math.floor(number / this.accumulate) + 1;
@@ -441,7 +442,7 @@ export class TrainRun {
     const { trained, step, seconds, epoch, watchdog } = await this.load(from);
     this.watchdog?.loadStateDict(watchdog);
     this.trained = { rows: trained.samples, ...trained };
-    [this.firstStep, this.secondsBefore] = [step, seconds];
+    [this.firstStep, this.firstSeconds, this.secondsBefore] = [step, seconds, seconds];
     this.resumedFrom = from;
     this.folder?.adopt(from, step);
     this.progress.line(`resumed from ${from}: step ${step}, epoch ${epoch + 1}`);
