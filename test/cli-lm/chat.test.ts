@@ -67,7 +67,10 @@ describe("graft chat", () => {
 
 describe("a conversation", () => {
   const made = async (source: string, forgotten: number[] = [], seen: string[] = []) =>
-    new Conversation({ model: await models.load(base), tokenizer: await tokenizer.withChatTemplate(source) }, { generate: { maxNewTokens: 4 }, onPrompt: (text) => seen.push(text), onForgotten: (count) => forgotten.push(count) });
+    new Conversation(
+      { model: await models.load(base), tokenizer: await tokenizer.withChatTemplate(source) },
+      { generate: { maxNewTokens: 4 }, onPrompt: (text) => seen.push(text), onForgotten: (count) => forgotten.push(count) },
+    );
   const say = async (conversation: Conversation, text: string): Promise<string> => {
     let answer = "";
     for await (const piece of conversation.answer(text)) answer += piece;

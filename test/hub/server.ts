@@ -63,11 +63,15 @@ export async function fakeHub(id: string, folder: string): Promise<FakeHub> {
       }));
       return json(response, 200, [...entries, { type: "directory", path: "onnx", size: 0, oid: gitSha(Buffer.alloc(0)) }]);
     }
-    const [, name] = new RegExp(`^/${id}/resolve/${hub.commit}/(.+)$`).exec(path) ?? [];
+    const [, name] = new RegExp(`^/${id}/resolve/(?:main|v1|${hub.commit})/(.+)$`).exec(path) ?? [];
     const [, blob] = /^\/cdn\/(.+)$/.exec(path) ?? [];
     const file = files.get(name ?? blob ?? "");
     if (file === undefined) return json(response, 404, { error: "Repository not found" });
-    if (file.large && name !== undefined && request.headers.range !== "bytes=0-0") return void response.writeHead(302, { location: `${url}/cdn/${name}` }).end();
+    response.setHeader("x-repo-commit", hub.commit);
+    if (file.large && name !== undefined && request.headers.range !== "bytes=0-0") {
+      const linked = { "x-linked-etag": `"${sha256(file.content)}"`, "x-linked-size": file.content.length };
+      return void response.writeHead(302, { location: `${url}/cdn/${name}`, ...linked }).end();
+    }
     send(request, response, file);
   }
 
