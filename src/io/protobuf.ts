@@ -1,5 +1,5 @@
 /** Wire types of protobuf. */
-const wire = { varint: 0, bytes: 2, fixed32: 5 } as const;
+const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /**
  * Collects the bytes of one protobuf message (https://protobuf.dev/programming-guides/encoding): fields in the order in which they are given, each by its number.
@@ -36,6 +36,13 @@ export class ProtoWriter {
   float(field: number, value: number): this {
     this.tag(field, wire.fixed32);
     this.bytes.push(...new Uint8Array(Float32Array.of(value).buffer));
+    return this;
+  }
+
+  /** A 64-bit float. */
+  double(field: number, value: number): this {
+    this.tag(field, wire.fixed64);
+    this.bytes.push(...new Uint8Array(Float64Array.of(value).buffer));
     return this;
   }
 

@@ -1,3 +1,4 @@
+import { ProtoWriter } from "../io/index.js";
 import { crc32c } from "./crc32c.js";
 
 /** What an event holds: the version of the file, or numbers by their tags. */
@@ -35,37 +36,19 @@ export function unframe(file: Buffer, offset: number): { readonly bytes: Buffer;
   return file.readUInt32LE(next - 4) === masked(bytes) ? { bytes, next } : undefined;
 }
 
-/** A whole number as a varint: 7 bits per byte, the lowest first. */
-function varint(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ; rest = Math.floor(rest / 128)) {
-    if (rest < 128) return [...bytes, rest];
-    bytes.push((rest % 128) + 128);
-  }
-}
-
-// wire types of protobuf: 0 varint, 1 eight bytes, 2 a length and so many bytes, 5 four bytes; a field's key is number * 8 + type
-const delimited = (number: number, bytes: Uint8Array): Buffer => Buffer.concat([Buffer.from([number * 8 + 2, ...varint(bytes.length)]), bytes]);
-function double(number: number, value: number): Buffer {
-  const bytes = Buffer.alloc(9, number * 8 + 1);
-  bytes.writeDoubleLE(value, 1);
-  return bytes;
-}
-function float(number: number, value: number): Buffer {
-  const bytes = Buffer.alloc(5, number * 8 + 5);
-  bytes.writeFloatLE(value, 1);
-  return bytes;
-}
-
 /**
  * An event as TensorFlow's protobuf `Event { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }` with
  * `Summary { repeated Value value = 1; }` and `Value { string tag = 1; float simple_value = 2; }`.
  */
-export function encodeEvent({ wallTime, step, fileVersion, scalars }: Event): Buffer {
-  const parts = [double(1, wallTime), Buffer.from([2 * 8, ...varint(step)])];
-  if (fileVersion !== undefined) parts.push(delimited(3, Buffer.from(fileVersion)));
-  if (scalars !== undefined) parts.push(delimited(5, Buffer.concat(scalars.map(([tag, value]) => delimited(1, Buffer.concat([delimited(1, Buffer.from(tag)), float(2, value)]))))));
-  return Buffer.concat(parts);
+export function encodeEvent({ wallTime, step, fileVersion, scalars }: Event): Uint8Array {
+  const event = new ProtoWriter().double(1, wallTime).int(2, step);
+  if (fileVersion !== undefined) event.string(3, fileVersion);
+  if (scalars !== undefined) {
+    const summary = new ProtoWriter();
+    for (const [tag, value] of scalars) summary.message(1, new ProtoWriter().string(1, tag).float(2, value));
+    event.message(5, summary);
+  }
+  return event.finish();
 }
 
 /** Step and tags of an event that `encodeEvent` wrote. */
@@ -79,7 +62,7 @@ export function readEvent(bytes: Buffer): { readonly step: number; readonly tags
   return { step, tags };
 }
 
-/** The fields of a message: numbers of varints, bytes of all others. */
+/** The fields of a message: numbers of varints, bytes of all others (wire types: 0 a varint, 1 eight bytes, 2 a length and so many bytes, 5 four bytes; a key is number * 8 + type). */
 function fields(bytes: Buffer): [number: number, value: number | Buffer][] {
   const found: [number, number | Buffer][] = [];
   let at = 0;
