@@ -40,11 +40,11 @@ afterEach(async () => {
 describe("keys", () => {
   it("are listened to on a terminal only, which is put back", () => {
     const piped = new FakeTerminal(false);
-    expect(new Keys(piped, () => undefined).listening).toBe(false);
+    expect(new Keys(piped, () => undefined, () => undefined).listening).toBe(false);
     expect([piped.modes, piped.listenerCount("data"), piped.flowing]).toEqual([[], 0, false]);
     const terminal = new FakeTerminal(true);
     const exits = process.listenerCount("exit");
-    const keys = new Keys(terminal, () => undefined);
+    const keys = new Keys(terminal, () => undefined, () => undefined);
     expect([terminal.modes, terminal.flowing, process.listenerCount("exit")]).toEqual([[true], true, exits + 1]);
     keys.close();
     keys.close();
@@ -54,7 +54,8 @@ describe("keys", () => {
   it("say what they do; Ctrl-C, Ctrl-\\ and Ctrl-Z stay signals", () => {
     const [said, raised]: [string[], string[]] = [[], []];
     const terminal = new FakeTerminal(true);
-    const keys = new Keys(terminal, (text) => said.push(text), (signal) => raised.push(signal));
+    const quit = vi.fn();
+    const keys = new Keys(terminal, (text) => said.push(text), quit, (signal) => raised.push(signal));
     terminal.press("?x");
     terminal.press("s");
     expect([keys.takeSave(), keys.takeSave()]).toEqual([true, false]);
@@ -62,7 +63,7 @@ describe("keys", () => {
     terminal.press("q");
     expect(said[0]).toBe(keysHelp);
     expect(said.slice(1).map((text) => text.split(" ")[0])).toEqual(["saving", "pausing", "going", "saving"]);
-    expect(keys.quit).toBe(true);
+    expect(quit).toHaveBeenCalledOnce();
     terminal.press("\x1a");
     expect(terminal.isRaw).toBe(false);
     process.emit("SIGCONT");

@@ -25,8 +25,6 @@ const suspendKey = "\x1a";
  */
 export class Keys {
   paused = false;
-  /** Whether somebody asked for the end. */
-  quit = false;
   private saving = false;
   private readonly wasRaw: boolean;
   private readonly wasFlowing: boolean;
@@ -39,6 +37,7 @@ export class Keys {
   constructor(
     private readonly input: KeyInput,
     private readonly say: (text: string) => void,
+    private readonly quit: () => void,
     private readonly raise: (signal: NodeJS.Signals) => void = (signal) => void process.kill(process.pid, signal),
   ) {
     this.wasRaw = input.isRaw ?? false;
@@ -73,7 +72,7 @@ export class Keys {
       this.saving = true;
       if (!this.paused) this.say("saving a checkpoint after this step");
     } else if (key === "q") {
-      this.quit = true;
+      this.quit();
       this.say("saving and quitting after this step");
     } else if (key === "?") this.say(keysHelp);
   }
@@ -89,7 +88,7 @@ export class Keys {
   async wait(ended: () => boolean, save: () => Promise<void>): Promise<number> {
     if (!this.paused) return 0;
     const started = performance.now();
-    while (this.open && this.paused && !this.quit && !ended()) {
+    while (this.open && this.paused && !ended()) {
       if (this.takeSave()) await save();
       await setTimeout(50);
     }

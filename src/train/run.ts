@@ -1,30 +1,29 @@
 import { env, GraftError } from "../base/index.js";
 import type { LoaderState } from "../data/index.js";
 import type { Module } from "../nn/index.js";
-import { EMA, LBFGS, Optimizer, ReduceLROnPlateau } from "../optim/index.js";
+import { EMA, LBFGS, Optimizer } from "../optim/index.js";
 import { F, getRandomState, setRandomState } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { objective, samplesIn } from "./batch.js";
 import type { RunFolder, RunState } from "./checkpoints.js";
 import { locate } from "./errors.js";
 import { describeDevRun } from "./dev-run.js";
-import { evaluate, type Evaluation } from "./evaluate.js";
+import type { Evaluation } from "./evaluate.js";
 import { makeOptimizer, makeSchedule, type Schedule } from "./fit-options.js";
 import type { Interrupt } from "./interrupt.js";
 import { Keys, keysHelp } from "./keys.js";
-import { evalLine, summaryLine, testLine, type Moment } from "./log-lines.js";
+import type { Moment } from "./log-lines.js";
 import { RunLog } from "./log.js";
 import { withBatchAdvice } from "./memory.js";
-import { Meter } from "./meter.js";
 import { accuracy } from "./metrics.js";
-import { restore } from "./restore.js";
 import { Progress } from "./progress.js";
-import { takeSnapshot, type Snapshot } from "./snapshot.js";
+import { Recorder } from "./recorder.js";
+import { restore } from "./restore.js";
+import { takeSnapshot } from "./snapshot.js";
 import { runSources } from "./sources.js";
 import { compiledStep, trainStep, type StepNumbers, type StepParts } from "./step.js";
-import { Watcher } from "./stopping.js";
 import { badStepError, Watchdog } from "./watchdog.js";
-import type { Batch, BatchSource, Callbacks, FitOptions, FitResult, HistoryRecord, StopReason } from "./types.js";
+import type { Batch, BatchSource, Callbacks, FitOptions, FitResult, StopReason } from "./types.js";
 
 /** Random streams of training begin here, far from those that made the initial weights of a model with the same seed. */
 const firstStream = 2 ** 40;
@@ -32,27 +31,21 @@ const firstStream = 2 ** 40;
 /** One call of `fit`: everything that changes while it trains. */
 export class TrainRun {
   private readonly loader: BatchSource;
-  private readonly valid: BatchSource | undefined;
-  private readonly test: BatchSource | undefined;
   private readonly parts: StepParts;
   private readonly schedule: Schedule | undefined;
-  private readonly watcher: Watcher;
+  private readonly recorder: Recorder;
   private readonly progress: Progress;
   private readonly callbacks: readonly Callbacks[];
   private readonly epochs: number;
   private readonly maxSteps: number;
   private readonly accumulate: number;
   private readonly stepsPerEpoch: number;
-  private readonly restoreBest: boolean;
   private readonly log: RunLog;
   private readonly watchdog: Watchdog | undefined;
   private keys: Keys | undefined;
 
   private epoch = 0;
   private step = 0;
-  private meter = new Meter();
-  private history: HistoryRecord[] = [];
-  private bestWeights: Snapshot | undefined;
   private resumedFrom: string | undefined;
   /** Steps done, and seconds of training, when this part of the run began. */
   private firstStep = 0;
@@ -65,7 +58,6 @@ export class TrainRun {
   private readonly started = performance.now();
   /** When the present step began: data are part of it, evaluation and saving are not. */
   private mark = 0;
-  private bestIsNew = false;
 
   constructor(
     private readonly model: Module,
@@ -73,9 +65,9 @@ export class TrainRun {
     private readonly folder: RunFolder | undefined,
     private readonly interrupt: Interrupt,
   ) {
-    const { loss, step, metrics, clip, regularize, stop, epochs, maxSteps, accumulate = 1, callbacks = [], overfitBatches, fastDevRun } = options;
+    const { loss, step, metrics, clip, regularize, epochs, maxSteps, accumulate = 1, callbacks = [], fastDevRun } = options;
     const { all, train, valid, test } = runSources(options);
-    [this.loader, this.valid, this.test, this.position] = [train, valid, test, train.stateDict()];
+    [this.loader, this.position] = [train, train.stateDict()];
     this.epochs = epochs ?? (maxSteps === undefined ? 10 : Infinity);
     this.maxSteps = maxSteps ?? Infinity;
     this.accumulate = accumulate;
@@ -95,12 +87,12 @@ export class TrainRun {
     const cost = objective(mixed ? (output, target) => F.crossEntropy(output, target) : loss, step);
     this.parts = { model, optimizer, cost, metrics: metrics ?? (mixed ? { accuracy } : undefined), clip, regularize, count: options.count?.of, ema, highestLoss };
     if (options.compile && !env.check) this.parts = { ...this.parts, compiled: compiledStep(this.parts) }; // a replay does not look for NaN
-    this.watcher = new Watcher(overfitBatches === undefined ? (stop ?? {}) : { ...stop, monitor: stop?.monitor?.replace(/^valid_/, "") }, this.valid !== undefined);
-    this.restoreBest = options.restoreBest ?? stop?.patience !== undefined;
     this.progress = new Progress(Progress.modeOf(options.progress ?? true), process.stdout, Date.now, options.count?.unit);
     this.callbacks = Array.isArray(callbacks) ? (callbacks as readonly Callbacks[]) : [callbacks as Callbacks];
     const place = (option: boolean | string | undefined, name: string): string | undefined => (option === true ? `${this.folder!.dir}${name}` : option || undefined);
     this.log = new RunLog({ metrics: place(options.log, "/metrics.jsonl"), tensorboard: place(options.tensorboard, "") }, (text) => this.progress.line(`warning: ${text}`));
+    const { schedule, progress, log } = this;
+    this.recorder = new Recorder({ model, options, valid, test, ema, schedule, progress, log, epochs: this.epochs, ask: (call) => this.ask(call), interrupt });
   }
 
   private get totalSteps(): number {
@@ -119,7 +111,7 @@ export class TrainRun {
     const modes = model.modules().map((module) => [module, module.training] as const);
     let stopped: StopReason;
     let test: Evaluation | undefined;
-    if (options.keys) this.keys = new Keys(typeof options.keys === "object" ? options.keys : process.stdin, (text) => this.progress.line(text));
+    if (options.keys) this.keys = new Keys(typeof options.keys === "object" ? options.keys : process.stdin, (text) => this.progress.line(text), () => (this.interrupt.aborted = true));
     if (this.keys?.listening) this.progress.line(keysHelp);
     try {
       if (!model.training) model.train();
@@ -128,21 +120,16 @@ export class TrainRun {
       else await this.resume(resumeFrom);
       await this.log.start(resumeFrom === undefined ? undefined : this.step);
       stopped = await this.loop();
-      if (stopped !== "interrupted" && this.meter.samples > 0) stopped = (await this.record()) === "interrupted" ? "interrupted" : stopped;
+      if (stopped !== "interrupted" && this.recorder.pending) stopped = (await this.record()) === "interrupted" ? "interrupted" : stopped;
       await this.saveLast();
       if (stopped === "interrupted") this.sayInterrupted();
-      else {
-        if (this.restoreBest && this.bestWeights !== undefined) model.loadStateDict(this.bestWeights);
-        else await this.parts.ema?.copyTo();
-        if (this.test !== undefined) test = await this.evaluate(this.test);
-        await this.logEnd(test);
-      }
+      else test = await this.recorder.finish(this.moment, { ...this.trained, seconds: this.seconds });
     } finally {
       this.keys?.close();
       this.progress.clear();
       for (const [module, training] of modes) module.training = training;
     }
-    const { history, watcher, step: steps, seconds, samplesPerSecond, folder, resumedFrom } = this;
+    const { recorder: { history, watcher }, step: steps, seconds, samplesPerSecond, folder, resumedFrom } = this;
     const result: FitResult = { history, best: watcher.best, stopped, steps, seconds, samplesPerSecond, test, checkpoint: folder?.last, resumedFrom };
     if (options.fastDevRun) this.progress.line(describeDevRun(result));
     for (const callbacks of this.callbacks) await callbacks.onStop?.(result);
@@ -151,10 +138,9 @@ export class TrainRun {
 
   private async loop(): Promise<StopReason> {
     const { model, epochs, stepsPerEpoch } = this;
-    const last = this.history.at(-1);
-    const verdict = last?.step === this.step && this.meter.samples === 0 ? this.watcher.verdict(last) : undefined; // a finished run that is resumed
-    if (verdict !== undefined) return verdict;
-    if (this.evalIsDue && this.meter.samples > 0 && last?.step !== this.step) {
+    const { verdict, history } = this.recorder;
+    if (verdict !== undefined && history.at(-1)?.step === this.step) return verdict; // a finished run that is resumed
+    if (this.evalIsDue && history.at(-1)?.step !== this.step) {
       const reason = await this.record(); // the run that is resumed was interrupted before it could
       if (reason !== undefined) return reason;
     }
@@ -194,7 +180,7 @@ export class TrainRun {
       else if (this.saveIsDue(false)) await this.save(false);
       const paused = (await this.keys?.wait(() => this.interrupt.aborted, () => this.saveNow())) ?? 0;
       if (paused > 0) [this.secondsBefore, this.mark] = [this.secondsBefore - paused, performance.now()];
-      if (this.keys?.quit || this.interrupt.aborted) return "interrupted";
+      if (this.interrupt.aborted) return "interrupted";
     }
     return undefined;
   }
@@ -211,7 +197,7 @@ export class TrainRun {
     if (!applied) {
       if (this.onBadStep(values.loss, gradNorm, number) === "restore") return "restore";
     } else {
-      this.meter.add(values, samples);
+      this.recorder.meter.add(values, samples);
       this.log.add(values, samples, { lr: this.lr, gradNorm });
       this.watchdog?.accept(values.loss);
     }
@@ -221,23 +207,23 @@ export class TrainRun {
     let reason: StopReason | undefined;
     if (this.callbacks.length > 0 && (await this.ask((to) => to.onBatchEnd?.({ epoch: this.epoch + 1, step: this.step, loss, samples, metrics })))) reason = "callback";
     const { logEvery } = this.options;
-    if (logEvery !== undefined && this.step % logEvery === 0) await this.logSteps();
-    if (this.interrupt.aborted || this.keys?.quit) return "interrupted";
-    if (this.evalIsDue && this.meter.samples > 0) reason = (await this.record()) ?? reason;
-    if (this.watcher.outOfTime(this.seconds)) reason ??= "time";
+    if (logEvery !== undefined && this.step % logEvery === 0) await this.recorder.logSteps(this.moment);
+    if (this.interrupt.aborted) return "interrupted";
+    if (this.evalIsDue) reason = (await this.record()) ?? reason;
+    if (this.recorder.watcher.outOfTime(this.seconds)) reason ??= "time";
     if (this.step >= this.maxSteps) reason ??= "steps";
     return this.interrupt.aborted ? "interrupted" : reason;
   }
 
-  /** Whether `evalEvery` asks for an evaluation after the present step. */
+  /** Whether `evalEvery` asks for an evaluation after the present step, and there is something to record. */
   private get evalIsDue(): boolean {
     const { evalEvery = "epoch" } = this.options;
-    return evalEvery !== "epoch" && this.step > 0 && this.step % evalEvery === 0;
+    return evalEvery !== "epoch" && this.recorder.pending && this.step % evalEvery === 0;
   }
   private saveIsDue(epochEnd: boolean): boolean {
     const wanted = this.keys?.takeSave() ?? false;
     if (wanted && this.folder === undefined) this.progress.line("there is no checkpoint folder, so nothing can be saved (checkpoint: { dir })");
-    return this.folder !== undefined && (wanted || this.folder.isDue(this.step, { epochEnd, best: this.bestIsNew }));
+    return this.folder !== undefined && (wanted || this.folder.isDue(this.step, { epochEnd, best: this.recorder.bestIsNew }));
   }
   private async saveNow(): Promise<void> {
     if (this.folder === undefined) return this.progress.line("there is no checkpoint folder, so nothing can be saved (checkpoint: { dir })");
@@ -263,6 +249,7 @@ export class TrainRun {
     const { watchdog } = await this.load(this.folder!.last!);
     this.watchdog!.restored(watchdog);
     await this.log.start(this.step);
+    this.mark = performance.now();
     this.progress.line(`back at step ${this.step}, learning rate times ${this.watchdog!.lrScale}`);
   }
 
@@ -291,7 +278,7 @@ export class TrainRun {
     let reason = this.pending;
     this.pending = undefined;
     const { evalEvery = "epoch" } = this.options;
-    if (evalEvery === "epoch" && this.meter.samples > 0) {
+    if (evalEvery === "epoch" && this.recorder.pending) {
       const verdict = await this.record();
       if (verdict === "interrupted") return verdict;
       reason = verdict ?? reason;
@@ -299,52 +286,11 @@ export class TrainRun {
     if (this.schedule?.every === "epoch") (this.schedule.scheduler as { step(): void }).step();
     this.epoch++;
     this.position = this.loader.stateDict();
-    if (await this.ask((to) => to.onEpochEnd?.({ epoch: this.epoch, step: this.step, history: this.history }))) reason ??= "callback";
+    if (await this.ask((to) => to.onEpochEnd?.({ epoch: this.epoch, step: this.step, history: this.recorder.history }))) reason ??= "callback";
     if (reason === "steps" && this.epoch >= this.epochs) reason = undefined; // the last step of the last epoch
     const ends = reason !== undefined || this.epoch >= this.epochs; // the end of a run saves anyway
     if (!ends && this.saveIsDue(true)) await this.save(false);
     return reason;
-  }
-
-  private evaluate(loader: BatchSource): Promise<Evaluation> {
-    const { loss, step, metrics, count } = this.options;
-    return evaluate(this.model, loader, { loss, step, metrics, count: count?.of, signal: this.interrupt });
-  }
-
-  /** Measures, and adds a line to the history. Gives the reason to stop, if there is one now. With an average of the weights, it is what is measured and what callbacks see. */
-  private async record(): Promise<StopReason | undefined> {
-    const back = await this.parts.ema?.apply();
-    try {
-      return await this.measure();
-    } finally {
-      back?.();
-    }
-  }
-
-  private async measure(): Promise<StopReason | undefined> {
-    const started = performance.now();
-    const evaluation = this.valid === undefined ? undefined : await this.evaluate(this.valid);
-    if (evaluation?.aborted) return "interrupted";
-    const evaluated = (performance.now() - started) / 1000;
-    const { derive = () => ({}), count } = this.options;
-    const means = this.meter.means() as { readonly loss: number };
-    const { loss, metrics } = evaluation ?? {};
-    const found: Readonly<Record<string, number>> = loss === undefined ? {} : { loss, ...metrics, ...derive({ ...metrics, loss }) };
-    const measured = Object.fromEntries(Object.entries(found).map(([name, value]) => [`valid_${name}`, value]));
-    const { lr, seconds, samplesPerSecond } = this;
-    const record: HistoryRecord = { epoch: this.epoch + 1, step: this.step, ...means, ...(evaluation === undefined ? derive(means) : {}), ...measured, lr, seconds, samplesPerSecond };
-    this.history.push(record);
-    this.meter = new Meter();
-    this.bestIsNew = this.watcher.take(record);
-    if (this.bestIsNew && this.restoreBest) this.bestWeights = await takeSnapshot(this.model);
-    if (this.schedule?.scheduler instanceof ReduceLROnPlateau) this.schedule.scheduler.step(this.watcher.valueOf(record));
-    this.progress.record(record, this.epochs, this.bestIsNew && this.history.length > 1);
-    await this.logSteps();
-    const speed = { seconds: evaluated, samples: count === undefined ? evaluation?.samples : undefined, batches: this.valid?.length ?? 0 };
-    if (evaluation !== undefined) await this.log.write(evalLine(record, speed, this.moment));
-    const stop = await this.ask((to) => to.onEvaluate?.(record, evaluation));
-    this.mark = performance.now();
-    return this.watcher.verdict(record) ?? (stop ? "callback" : undefined);
   }
 
   /** Where the run stands, for the log. */
@@ -353,15 +299,12 @@ export class TrainRun {
     return { epoch: epoch + batch / this.loader.length, step: this.step };
   }
 
-  private logSteps(): Promise<void> {
-    return this.log.steps(this.moment, this.valid === undefined ? this.options.derive : undefined);
-  }
-
-  private async logEnd(test: Evaluation | undefined): Promise<void> {
-    if (test !== undefined) await this.log.write(testLine(test, this.moment));
-    if (this.step === 0) return;
-    const { seconds, trained: { rows, samples }, options: { count } } = this;
-    await this.log.write(summaryLine(this.log.meanLoss, { seconds, rows, tokens: count === undefined ? undefined : samples }, this.moment));
+  /** Measures, and adds a line to the history. Gives the reason to stop, if there is one now. */
+  private async record(): Promise<StopReason | undefined> {
+    const { moment, lr, seconds, samplesPerSecond } = this;
+    const reason = await this.recorder.record({ epoch: this.epoch + 1, moment, lr, seconds, samplesPerSecond });
+    this.mark = performance.now();
+    return reason;
   }
 
   /** Calls a function of all callbacks; true when one answers "stop". */
@@ -377,7 +320,7 @@ export class TrainRun {
     const byTime = this.options.stop?.seconds === undefined ? Infinity : this.options.stop.seconds - this.seconds;
     const left = Math.min((this.totalSteps - step) * perStep, byTime);
     const inEpoch = Math.floor(number / this.accumulate) + 1;
-    return { epoch: epoch + 1, epochs, step, inEpoch, perEpoch: this.stepsPerEpoch, values: this.meter.means(), samplesPerSecond, left: Number.isFinite(left) ? left : undefined };
+    return { epoch: epoch + 1, epochs, step, inEpoch, perEpoch: this.stepsPerEpoch, values: this.recorder.meter.means(), samplesPerSecond, left: Number.isFinite(left) ? left : undefined };
   }
 
   /* ---- saving and resuming ---- */
@@ -388,8 +331,8 @@ export class TrainRun {
 
   /** Saves a checkpoint. A full disk in the middle of a run is only said; at the end it is an error. */
   private async save(final: boolean): Promise<void> {
-    this.bestIsNew = false;
-    const { optimizer, ema } = this.parts;
+    const { parts: { optimizer, ema }, recorder } = this;
+    recorder.bestIsNew = false;
     const folder = this.folder!;
     const { tensors, values } = optimizer.stateDict();
     const state: RunState = {
@@ -404,13 +347,11 @@ export class TrainRun {
       step: this.step,
       seconds: this.seconds,
       trained: { ...this.trained },
-      meter: this.meter.stateDict(),
       log: this.log.stateDict(),
-      history: this.history,
-      watch: this.watcher.stateDict(),
+      ...recorder.stateDict(),
     };
     try {
-      const saved = await folder.save(state, { model: await takeSnapshot(this.model), optimizer: tensors, best: this.bestWeights, ema: ema?.stateDict().tensors });
+      const saved = await folder.save(state, { model: await takeSnapshot(this.model), optimizer: tensors, best: recorder.bestWeights, ema: ema?.stateDict().tensors });
       await this.ask((to) => to.onSave?.({ folder: saved, step: this.step }));
     } catch (error) {
       if (!(error instanceof GraftError) || error.code !== "file") throw error;
@@ -426,13 +367,9 @@ export class TrainRun {
     const { model, parts: { optimizer, ema }, schedule, loader } = this;
     const { state, tensors } = await restore(from, { model, optimizer, ema, scheduler: schedule?.scheduler, loader });
     setRandomState(state.random);
-    this.meter.loadStateDict(state.meter);
+    this.recorder.loadStateDict(state, tensors.best);
     if (state.log !== undefined) this.log.loadStateDict(state.log);
-    this.watcher.loadStateDict(state.watch);
-    this.bestWeights = this.restoreBest && tensors.best !== undefined ? new Map(tensors.best) : undefined;
-    this.bestIsNew = false;
     this.pending = undefined;
-    this.history = [...state.history];
     this.position = state.loader;
     [this.epoch, this.step] = [state.epoch, state.step];
     return state;

@@ -3,19 +3,18 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import type { Command } from "commander";
 import { GraftError } from "../../base/index.js";
-import { text } from "../../data/index.js";
 import { listCheckpoints, writeFileAtomic } from "../../io/index.js";
-import { create, generate, save } from "../../models/index.js";
+import { save } from "../../models/index.js";
 import { manualSeed } from "../../ops/index.js";
-import { findLearningRate, pretrain as run, type Callbacks, type HistoryRecord, type PretrainOptions } from "../../train/index.js";
+import type { HistoryRecord, PretrainOptions } from "../../train/index.js";
 import { checkSameData, hashFiles } from "../data-hash.js";
 import { describeKeys } from "../describe-schema.js";
 import { Interrupted } from "../exit.js";
-import type { TextModelFolder } from "../open-text-model.js";
 import { grouped, print } from "../output.js";
 import { overridesOf, setOption, type KeyFlag, type Override } from "../overrides.js";
 import { pretrainData } from "../pretrain-data.js";
 import { pretrainSchema, readPretrainRecipe, type PretrainRecipe } from "../pretrain-recipe.js";
+import { pretrainTask } from "../pretrain-task.js";
 import type { RecipeFile } from "../read-recipe.js";
 import { readRun, versions, writeRun, type RunRecord } from "../run-folder.js";
 import { keysText, trainingFlags, trainingOverrides, trialOf, type TrainingFlags } from "../training-keys.js";
@@ -34,8 +33,8 @@ interface Flags extends TrainingFlags {
 }
 
 const help = `
-Trains a tokenizer and a GPT-2 from nothing, and saves a Hugging Face folder that graft generate and Transformers read. Ctrl-C saves a checkpoint, then
-leaves; --resume goes on from there with the same bits.
+Trains a tokenizer and a GPT-2 from nothing, and saves a Hugging Face folder that graft generate and Transformers read; with objective: mlm in the recipe a
+BERT that finds hidden words, for graft finetune --task classification. Ctrl-C saves a checkpoint, then leaves; --resume goes on from there with the same bits.
 ${keysText}
 
 Examples:
@@ -100,32 +99,24 @@ async function trainOn(read: RecipeFile<PretrainRecipe>, { out, flags, overrides
   const { recipe, at, file } = read;
   const { resume = false, overwrite = false, progress } = flags;
   const { tokenizer, train, valid } = await at(["data", "path"], () => pretrainData(recipe, out, resume && saved));
-  const { model: sizes, training } = recipe;
-  const { layers, heads, size, block, dropout } = sizes;
+  const { model: { block }, training } = recipe;
   manualSeed(training.seed);
-  const eos = tokenizer.eosId ?? null;
-  const model = (await create({
-    model_type: "gpt2", vocab_size: tokenizer.vocabSize, n_positions: block, n_embd: size, n_layer: layers, n_head: heads,
-    resid_pdrop: dropout, embd_pdrop: dropout, attn_pdrop: dropout, bos_token_id: eos, eos_token_id: eos,
-  })) as TextModelFolder["model"];
-  if (progress) print(`GPT-2 of ${grouped(model.parameters().reduce((sum, parameter) => sum + parameter.size, 0))} parameters, ${grouped(training.steps * training.batchSize * training.accumulate * block)} tokens to read`);
-  const evaluated = Math.min(training.evalBlocks, Math.floor((valid.length - 1) / block));
+  const task = await at(["model"], () => pretrainTask(recipe, { tokenizer, train, valid }));
+  const { model } = task;
+  if (progress) print(`${task.name} of ${grouped(model.parameters().reduce((sum, parameter) => sum + parameter.size, 0))} parameters, ${grouped(training.steps * training.batchSize * training.accumulate * block)} tokens to read`);
   const { steps, batchSize, accumulate, lr, beta2, weightDecay, schedule, warmupSteps, evalEvery, seed, ema, watchdog, overfitBatches, logEvery, tensorboard } = training;
   const options: PretrainOptions = {
-    valid: new text.TokenDataset(valid, { blockSize: block, order: "sequential", samples: evaluated }),
-    bytesPerToken: valid.header.bytes / valid.header.tokens,
     maxSteps: steps, batchSize, accumulate, lr, betas: [0.9, beta2], weightDecay, schedule, warmupSteps, seed, ema, watchdog, overfitBatches, progress,
     evalEvery: Math.min(evalEvery, steps),
     checkpoint: { dir: out, every: evalEvery, keep: 1, best: false, overwrite },
     resume, log: true, logEvery, tensorboard, keys: progress,
-    resumeHint: [`graft pretrain ${relative("", file)}`, ...overrides.map(({ flag }) => flag.replace(/(?<= ).*[^\w./=-].*$/, (value) => JSON.stringify(value))), `--out ${out} --resume`].join(" "),
-    callbacks: progress ? samples({ model, tokenizer }, recipe) : [],
+    resumeHint: [`graft pretrain ${relative("", file)}`, ...new Set(overrides.map(({ flag }) => flag.replace(/(?<= ).*[^\w./=-].*$/, (value) => JSON.stringify(value)))), `--out ${out} --resume`].join(" "),
+    callbacks: progress ? task.callbacks : [],
   };
-  const blocks = new text.TokenDataset(train, { blockSize: block });
   try {
     const trial = trialOf("pretrain", flags);
-    if (trial === "find-lr") return print(String(await findLearningRate(model, blocks, { task: "pretrain", ...options })));
-    if (trial === "fast-dev-run") return void (await run(model, blocks, { ...options, fastDevRun: true, progress: "plain" }));
+    if (trial === "find-lr") return print(String(await task.findLearningRate(options)));
+    if (trial === "fast-dev-run") return void (await task.train({ ...options, fastDevRun: true, progress: "plain" }));
 
     const [earlier, dataHash] = [resume ? await readRun(out) : undefined, await hashFiles([train.path, valid.path])];
     checkSameData(out, earlier?.dataHash, dataHash);
@@ -135,26 +126,18 @@ async function trainOn(read: RecipeFile<PretrainRecipe>, { out, flags, overrides
     };
     await writeRun(out, record);
     await writeFileAtomic(join(out, "recipe.yaml"), read.text);
-    const result = await run(model, blocks, options);
+    const result = await task.train(options);
     const { valid_loss: loss, valid_perplexity: perplexity, valid_bits_per_byte: bits }: Partial<HistoryRecord> = result.history.at(-1) ?? {};
-    await writeRun(out, { ...record, stopped: result.stopped, results: loss === undefined ? {} : { valid_loss: loss, valid_perplexity: perplexity!, valid_bits_per_byte: bits! } });
+    await writeRun(out, { ...record, stopped: result.stopped, results: loss === undefined ? {} : { valid_loss: loss, valid_perplexity: perplexity!, ...(bits === undefined ? {} : { valid_bits_per_byte: bits }) } });
     if (result.stopped === "interrupted") throw new Interrupted();
     await save(out, model);
     if (loss !== undefined) {
-      print(`validation: loss ${loss.toFixed(4)}, perplexity ${perplexity!.toFixed(2)}, ${bits!.toFixed(4)} bits per byte; ${grouped(Math.round(result.samplesPerSecond))} tokens/s, ${result.seconds.toFixed(0)} s`);
+      const numbers = [`loss ${loss.toFixed(4)}`, `perplexity ${perplexity!.toFixed(2)}`, ...(bits === undefined ? [] : [`${bits.toFixed(4)} bits per byte`])];
+      const unit = recipe.objective === "mlm" ? "hidden tokens" : "tokens";
+      print(`validation: ${numbers.join(", ")}; ${grouped(Math.round(result.samplesPerSecond))} ${unit}/s, ${result.seconds.toFixed(0)} s`);
     }
-    print(`saved to ${out}; try: graft generate ${out} ${JSON.stringify(recipe.sample.prompt.trim() || "The")} --temperature ${recipe.sample.temperature}`);
+    print(`saved to ${out}; try: ${task.hint(out)}`);
   } finally {
     for (const tokens of [train, valid]) tokens.close();
   }
-}
-
-/** Shows what the model writes at each evaluation. */
-function samples({ model, tokenizer }: TextModelFolder, { sample: { prompt, tokens, temperature } }: PretrainRecipe): Callbacks {
-  return {
-    onEvaluate: async ({ step }) => {
-      const { sequences } = await generate(model, tokenizer.encode(prompt), { maxNewTokens: tokens, temperature, seed: step, eosTokenId: null });
-      print(`  | ${tokenizer.decode(sequences[0], { skipSpecialTokens: true }).trim().replaceAll("\n", "\n  | ")}`);
-    },
-  };
 }
