@@ -15,6 +15,8 @@
 #include "pool.cc"
 #include "pool_average.cc"
 #include "argreduce.cc"
+#include "attention.cc"
+#include "attention_backward.cc"
 #include "cat.cc"
 #include "ctc.cc"
 #include "gather.cc"
@@ -44,6 +46,8 @@ static constexpr KernelEntry kKernels[] = {
     {"normBackward", runNormBackward},
     {"batchNorm", runBatchNorm},
     {"batchNormBackward", runBatchNormBackward},
+    {"attention", runAttention},
+    {"attentionBackward", runAttentionBackward},
     {"matmul", runMatmul, 2},
     {"quantLinear", runQuantLinear, 5},
     {"conv", runConv, 2},

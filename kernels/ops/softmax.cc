@@ -17,7 +17,7 @@ template <class T> static void forward(const T* x, T* y, int64_t n, bool logarit
     return;
   }
   rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) {
-    term[0] = exp(rows::get(x + i, lanes) - top);
+    term[0] = expDown(rows::get(x + i, lanes) - top);
     rows::put(y + i, term[0], lanes);
   });
   const T scale = T(1 / total[0]);

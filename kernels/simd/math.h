@@ -6,6 +6,8 @@
 namespace graft {
 namespace GRAFT_ISA_NS {
 
+static inline VecD expDown(VecD x) { return exp(x); }
+
 // From e^-|x|, so that nothing overflows and small results keep their precision
 template <class V> static inline V sigmoid(V x) {
   const V e = exp(-absolute(x));
@@ -17,10 +19,10 @@ template <class V> static inline V softplus(V x) { return maximum(x, V{}) + log1
 // near 1 its complement keeps its digits.
 template <class V> struct SigmoidGate { V s, slope; };
 template <class V> static inline SigmoidGate<V> sigmoidGate(V v) {
-  const V e = exp(-absolute(v)), p = 1 / (1 + e);
+  const V e = expDown(-absolute(v)), p = 1 / (1 + e);
   return {v < 0 ? e * p : p, e * p * p};
 }
-template <class V> static inline V silu(V x) { return x * sigmoid(x); }
+template <class V> static inline V silu(V x) { return x * sigmoidGate(x).s; }
 template <class V> static inline V siluGrad(V x, V dy) {
   const SigmoidGate<V> gate = sigmoidGate(x);
   return dy * (gate.s + x * gate.slope);
@@ -30,7 +32,7 @@ template <class T> struct Gelu {
   static constexpr T kTwiceOuter = T(1.5957691216057308), kCubic = T(0.044715), kRootHalf = T(0.70710678118654752), kBell = T(0.39894228040143268);
 };
 template <class T, class V> static inline V twiceInner(V x) { return Gelu<T>::kTwiceOuter * (x + Gelu<T>::kCubic * (x * x * x)); }
-template <class T, class V> static inline V geluTanhOf(V x) { return x * sigmoid(twiceInner<T>(x)); }
+template <class T, class V> static inline V geluTanhOf(V x) { return x * sigmoidGate(twiceInner<T>(x)).s; }
 template <class T, class V> static inline V geluTanhGradOf(V x, V dy) {
   const SigmoidGate<V> gate = sigmoidGate(twiceInner<T>(x));
   return dy * (gate.s + x * gate.slope * (Gelu<T>::kTwiceOuter * (1 + 3 * Gelu<T>::kCubic * (x * x))));
@@ -38,7 +40,7 @@ template <class T, class V> static inline V geluTanhGradOf(V x, V dy) {
 // x P(x) with the normal distribution P(x) = (1 + erf(x / sqrt 2)) / 2; its density is e^(-x^2 / 2) / sqrt(2 pi)
 template <class T, class V> static inline V geluOf(V x) { return x * (T(0.5) + T(0.5) * erf(x * Gelu<T>::kRootHalf)); }
 template <class T, class V> static inline V geluGradOf(V x, V dy) {
-  return dy * (T(0.5) + T(0.5) * erf(x * Gelu<T>::kRootHalf) + x * (Gelu<T>::kBell * exp(T(-0.5) * (x * x))));
+  return dy * (T(0.5) + T(0.5) * erf(x * Gelu<T>::kRootHalf) + x * (Gelu<T>::kBell * expDown(T(-0.5) * (x * x))));
 }
 static inline VecF geluTanh(VecF x) { return geluTanhOf<float>(x); }
 static inline VecD geluTanh(VecD x) { return geluTanhOf<double>(x); }

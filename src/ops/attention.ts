@@ -1,8 +1,9 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
-import { isFloat, showShape, type Shape, type Tensor } from "../graph/index.js";
+import { isFloat, recordMany, showShape, type Shape, type Tensor } from "../graph/index.js";
+import { attentionOp, blockedScore, type AttentionAttrs } from "./attention-ops.js";
 import { dropout } from "./dropout.js";
 import { matmul } from "./matmul.js";
-import { reshape, transpose } from "./movement.js";
+import { expand, reshape, transpose } from "./movement.js";
 import { asTensor, operands, toFloat } from "./operand.js";
 import { add, eq, ge, logicalNot, mul, toBool, where } from "./scalar.js";
 import { softmax } from "./softmax.js";
@@ -21,9 +22,6 @@ export interface AttentionOptions {
   /** Several query heads share one key and value head: head h uses head floor(h / (H / Hkv)). */
   readonly enableGqa?: boolean;
 }
-
-/** Finite, so that a row without any allowed key gives no inf - inf; its exponential is 0 next to any real score. */
-const blockedScore = -1e30;
 
 function checkShapes(q: Shape, k: Shape, v: Shape, grouped: boolean): void {
   const shapes = `query is ${showShape(q)}, key is ${showShape(k)}, value is ${showShape(v)}`;
@@ -49,27 +47,47 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
   checkShapes(asTensor(op, "query", query).shape, asTensor(op, "key", key).shape, asTensor(op, "value", value).shape, enableGqa);
   if (attnMask && isCausal) throw new GraftError("argument", `${op}: attnMask and isCausal are both given. Put the causal mask into attnMask: F.tril of ones.`);
   const [q, k] = operands(op, toFloat(query), toFloat(key));
+  const v = toFloat(value);
   const [T, E] = q.shape.slice(-2);
   const S = k.shape[k.ndim - 2];
   const scale = checkNumber(op, "scale", options.scale ?? 1 / Math.sqrt(E));
+  if (attnMask) checkMask(op, attnMask, [...q.shape.slice(0, -1), S]);
+  const inTiles = dropoutP === 0 && T >= tiledFrom && q.ndim <= 4 && q.dtype === v.dtype && (q.dtype === "f32" || q.dtype === "f64") && !(attnMask && isFloat(attnMask.dtype));
+  if (inTiles && q.shape.concat(k.shape, v.shape).every((n) => n > 0)) return tiled([q, k, v], attnMask ? toBool(attnMask) : undefined, { scale, causal: isCausal });
   const lead = q.shape.slice(0, -2);
   // Query heads that share a key head become more rows of one matrix: k and v are never repeated.
   const fold = (x: Tensor): Tensor => (enableGqa ? reshape(x, [...k.shape.slice(0, -2), (x.shape[x.ndim - 3] / k.shape[k.ndim - 3]) * T, x.shape[x.ndim - 1]]) : x);
   const unfold = (x: Tensor): Tensor => (enableGqa ? reshape(x, [...lead, T, x.shape[x.ndim - 1]]) : x);
 
   const scores = mul(unfold(matmul(fold(q), transpose(k))), scale); // [..., H, T, S]
-  const { masked, blocked } = applyMask(op, scores, attnMask ?? undefined, isCausal, T, S);
+  const { masked, blocked } = applyMask(scores, attnMask ?? undefined, isCausal, T, S);
   let weights = softmax(masked, -1);
   if (blocked !== undefined) weights = where(blocked, 0, weights); // a row with nothing to look at: 0 instead of an average
-  return unfold(matmul(fold(dropout(weights, { p: dropoutP })), toFloat(value)));
+  return unfold(matmul(fold(dropout(weights, { p: dropoutP })), v));
+}
+
+/** Fewer queries than these (generation reads one at a time) would not pay for packing the keys. */
+const tiledFrom = 8;
+
+/** {@link attentionOp} with the leading dims that are missing. */
+function tiled(inputs: readonly Tensor[], mask: Tensor | undefined, attrs: AttentionAttrs): Tensor {
+  const [q] = inputs;
+  const four = (x: Tensor): Tensor => reshape(x, [...Array<number>(4 - x.ndim).fill(1), ...x.shape]);
+  const heads = inputs.map(four);
+  const places = mask === undefined ? [] : [expand(four(mask), [...heads[0].shape.slice(0, 3), heads[1].shape[2]])];
+  const [y] = recordMany(attentionOp, [...heads, ...places], attrs);
+  return reshape(y, [...q.shape.slice(0, -1), y.shape[3]]);
+}
+
+function checkMask(op: string, mask: Tensor, scores: Shape): void {
+  const fits = asTensor(op, "attnMask", mask).ndim <= scores.length && mask.shape.every((n, d) => n === 1 || n === scores[d + scores.length - mask.ndim]);
+  if (!fits) throw new GraftError("shape", `${op}: attnMask is ${showShape(mask.shape)}, the scores are ${showShape(scores)}. The mask must broadcast to the scores.`);
 }
 
 /** Scores with forbidden places at {@link blockedScore}; `blocked` marks them where whole rows may be forbidden. */
-function applyMask(op: string, scores: Tensor, mask: Tensor | undefined, isCausal: boolean, T: number, S: number): { masked: Tensor; blocked?: Tensor } {
+function applyMask(scores: Tensor, mask: Tensor | undefined, isCausal: boolean, T: number, S: number): { masked: Tensor; blocked?: Tensor } {
   if (isCausal) return { masked: where(ge(iota([T, S], 0), iota([T, S], 1)), scores, blockedScore) }; // key 0 is always allowed
   if (mask === undefined) return { masked: scores };
-  const fits = asTensor(op, "attnMask", mask).ndim <= scores.ndim && mask.shape.every((n, d) => n === 1 || n === scores.shape[d + scores.ndim - mask.ndim]);
-  if (!fits) throw new GraftError("shape", `${op}: attnMask is ${showShape(mask.shape)}, the scores are ${showShape(scores.shape)}. The mask must broadcast to the scores.`);
   if (!isFloat(mask.dtype)) {
     const blocked = logicalNot(toBool(mask));
     return { masked: where(blocked, blockedScore, scores), blocked };

@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { F, fromData, grad, gradcheck, tensor, useBackend, zeros, type Shape, type Tensor } from "graftml";
+import { backendNames, f64, values } from "../../test/gradients.js";
+
+/** Attention as its formula says, one head of keys per head of queries. */
+function plain(q: Tensor, k: Tensor, v: Tensor, open: Tensor | undefined, scale: number): Tensor {
+  const repeat = q.shape[1] / k.shape[1];
+  const wide = (x: Tensor): Tensor => (repeat === 1 ? x : F.repeatInterleave(x, repeat, 1));
+  const scores = F.matmul(q, F.transpose(wide(k))).mul(scale);
+  if (open === undefined) return F.matmul(F.softmax(scores, -1), wide(v));
+  return F.matmul(F.where(open, F.softmax(F.where(open, scores, -1e30), -1), 0), wide(v));
+}
+
+const causal = (T: number, S: number): Tensor => tensor(Array.from({ length: T }, (_, t) => Array.from({ length: S }, (_, s) => (s <= t ? 1 : 0))), { dtype: "bool" });
+/** Open where a formula says, and closed for all keys of query 3. */
+const patchy = (shape: Shape): Tensor => {
+  const [S, T] = [shape[shape.length - 1], shape[shape.length - 2]];
+  const size = shape.reduce((n, d) => n * d, 1);
+  return fromData(Uint8Array.from({ length: size }, (_, i) => Number(Math.floor(i / S) % T !== 3 && (i * 7 + Math.floor(i / S)) % 5 < 3)), shape, "bool");
+};
+
+interface Case {
+  readonly q: Shape;
+  readonly k: Shape;
+  readonly D?: number;
+  readonly isCausal?: boolean;
+  readonly mask?: Shape;
+  readonly scale?: number;
+}
+const cases: Record<string, Case> = {
+  "one tile": { q: [2, 3, 16, 8], k: [2, 3, 16, 8] },
+  "ragged sizes": { q: [1, 2, 37, 13], k: [1, 2, 41, 13], D: 5 },
+  "several tiles, causal": { q: [1, 1, 140, 9], k: [1, 1, 140, 9], isCausal: true },
+  "causal, more keys than queries": { q: [1, 1, 9, 8], k: [1, 1, 90, 8], isCausal: true },
+  "causal, more queries than keys": { q: [1, 1, 150, 8], k: [1, 1, 20, 8], isCausal: true },
+  "heads that share keys": { q: [2, 4, 66, 5], k: [2, 2, 66, 5], isCausal: true },
+  "a mask of its own for each batch": { q: [2, 2, 20, 8], k: [2, 2, 70, 8], mask: [2, 1, 20, 70] },
+  "a mask for all, another scale": { q: [2, 2, 20, 8], k: [2, 2, 30, 8], mask: [20, 30], scale: -0.7 },
+};
+
+describe.each(backendNames)("attention in tiles on %s", (backend) => {
+  beforeAll(() => useBackend(backend));
+  afterAll(() => useBackend(undefined));
+
+  it.each(Object.entries(cases))("%s: result and gradients are those of the formula", (_, { q: shape, k: keys, D = shape[3], isCausal = false, mask, scale }) => {
+    const [T, S] = [shape[2], keys[2]];
+    const options = { isCausal, enableGqa: shape[1] !== keys[1], ...(scale === undefined ? {} : { scale }), ...(mask ? { attnMask: patchy(mask) } : {}) };
+    const open = mask ? patchy(mask) : isCausal ? causal(T, S) : undefined;
+    const dy = values([...shape.slice(0, 3), D], 9);
+    const weight = (y: Tensor): Tensor => F.sum(F.mul(y, F.cast(fromData(dy, y.shape, "f64"), y.dtype)));
+    const own = (q: Tensor, k: Tensor, v: Tensor): Tensor => F.scaledDotProductAttention(q, k, v, options);
+    const other = (q: Tensor, k: Tensor, v: Tensor): Tensor => plain(q, k, v, open, scale ?? 1 / Math.sqrt(shape[3]));
+    const exact = [f64(shape, 1), f64(keys, 2), f64([...keys.slice(0, 3), D], 3)] as const;
+    for (const [dtype, tolerance] of [["f64", 1e-12], ["f32", 2e-5]] as const) {
+      const [q, k, v] = exact.map((x) => F.cast(x, dtype));
+      const got = [own(q, k, v), ...(grad((...xs: [Tensor, Tensor, Tensor]) => weight(own(...xs))) as (...xs: Tensor[]) => Tensor[])(q, k, v)];
+      const want = [other(...exact), ...(grad((...xs: [Tensor, Tensor, Tensor]) => weight(other(...xs))) as (...xs: Tensor[]) => Tensor[])(...exact)];
+      got.forEach((x, i) => {
+        expect(x.shape).toEqual(want[i].shape);
+        const expected = want[i].dataSync();
+        const worst = Array.from(x.dataSync()).reduce((most, value, at) => Math.max(most, Math.abs(value - expected[at])), 0);
+        expect(worst, `${dtype}, ${["y", "dq", "dk", "dv"][i]}`).toBeLessThan(tolerance);
+      });
+    }
+  });
+
+  it("reads views as they are, gives [T, E] back for [T, E], and passes gradcheck twice", () => {
+    const packed = f64([2, 10, 3, 2, 4], 5); // batch, time, (q, k, v), heads, width
+    const [q, k, v] = [0, 1, 2].map((i) => F.transpose(F.select(packed, 2, i), 1, 2));
+    const y = F.scaledDotProductAttention(q, k, v, { isCausal: true }).dataSync();
+    const want = plain(q, k, v, causal(10, 10), 0.5).dataSync();
+    y.forEach((value, i) => expect(Math.abs(value - want[i])).toBeLessThan(1e-12));
+    const two = [f64([9, 4], 1), f64([9, 4], 2), f64([9, 4], 3)];
+    const f = (...xs: Tensor[]): Tensor => F.scaledDotProductAttention(xs[0], xs[1], xs[2], { isCausal: true });
+    expect(f(...two).shape).toEqual([9, 4]);
+    gradcheck(f as (...xs: Tensor[]) => Tensor, two);
+    gradcheck((x: Tensor) => (grad((z: Tensor) => F.sum(F.square(f(z, two[1], z)))) as (x: Tensor) => Tensor)(x), [two[0]]);
+  });
+
+  it("NaN and infinite scores end in NaN, far scores do not overflow", () => {
+    const q = fromData(Float32Array.from({ length: 8 * 4 }, (_, i) => (i < 4 ? 1e4 : 1)), [8, 4], "f32");
+    const k = fromData(Float32Array.from({ length: 8 * 4 }, (_, i) => (Math.floor(i / 4) === 5 ? 1 : -1)), [8, 4], "f32");
+    const v = fromData(Float32Array.from({ length: 8 }, (_, i) => i), [8, 1], "f32");
+    expect(F.scaledDotProductAttention(q, k, v).dataSync()[0]).toBe(5);
+    const broken = F.where(tensor([[1], [0], [0], [0], [0], [0], [0], [0]], { dtype: "bool" }), NaN, zeros([8, 4]));
+    expect(F.scaledDotProductAttention(broken, k, v).dataSync()[0]).toBeNaN();
+  });
+});
