@@ -26,11 +26,11 @@ export interface ClassifierRun extends TuningRun {
 }
 
 /** Modules that a checkpoint of a language model lacks, so that they start fresh and have to learn. */
-const fresh = ["classifier", "pre_classifier", "pooler"];
+const fresh = ["classifier", "pre_classifier", "pooler", "score"];
 const isFresh = (path: string): boolean => path.split(".").some((name) => fresh.includes(name));
 const rates = { full: 5e-5, head: 1e-3, lora: 5e-4, dora: 5e-4, qlora: 5e-4 } as const;
 
-/** Puts a fresh head for the classes of the data on an encoder, tunes it, and saves a model that `graft eval` and Transformers read. */
+/** Puts a fresh head for the classes of the data on an encoder or a decoder, tunes it, and saves a model that `graft eval` and Transformers read. */
 export async function finetuneClassifier(run: ClassifierRun): Promise<void> {
   const { out, method, seed, progress } = run;
   const folder = await modelFolder(run.model);
@@ -58,7 +58,7 @@ export async function finetuneClassifier(run: ClassifierRun): Promise<void> {
     await savePeft(model, join(out, "adapter"), { baseModel: run.model, taskType: "SEQ_CLS" });
     await mergeAndUnload(model);
   }
-  await save(out, model);
+  await save(out, model, typeof model.config.pad_token_id !== "number" && tokenizer.padId !== undefined ? { pad_token_id: tokenizer.padId } : {}); // a decoder finds its last token by it
   await tokenizer.save(out);
   if (test.length > 0) showTest(await evaluateClassifier(model, test, { padId: tokenizer.padId, classes, metrics: metrics.classification }));
   const accuracy = result.history.at(-1)?.valid_accuracy;

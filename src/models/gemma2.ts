@@ -5,6 +5,7 @@ import * as nn from "../nn/index.js";
 import { headsOf } from "./llama.js";
 import { activationOf } from "./text/activation.js";
 import { DecoderForCausalLM } from "./text/decoder.js";
+import { DecoderForSequenceClassification } from "./text/decoder-classifier.js";
 import type { Family } from "./text/family.js";
 import { nullable, readFields, refuse, type Fields } from "./text/fields.js";
 import { ropeFields, rotaryOf } from "./text/rope.js";
@@ -124,4 +125,11 @@ export class Gemma2ForCausalLM extends DecoderForCausalLM<Gemma2Config> {
   }
 }
 
-export const gemma2: Family = { models: { Gemma2ForCausalLM }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };
+/** Gemma 2 that classifies whole sequences by their last token: logits [B, classes]. */
+export class Gemma2ForSequenceClassification extends DecoderForSequenceClassification<Gemma2Config> {
+  constructor(given: JsonObject) {
+    super("Gemma2", new Gemma2ForCausalLM(given));
+  }
+}
+
+export const gemma2: Family = { models: { Gemma2ForCausalLM, Gemma2ForSequenceClassification }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };

@@ -6,6 +6,7 @@ import type { JsonObject } from "../io/index.js";
 import * as nn from "../nn/index.js";
 import { activationOf } from "./text/activation.js";
 import { CausalLM, decoderMask, positionsOf, type CacheShape } from "./text/causal-lm.js";
+import { SequenceClassifier } from "./text/decoder-classifier.js";
 import type { Family } from "./text/family.js";
 import { checkSizes, nullable, readFields, refuse, type Fields } from "./text/fields.js";
 import { initializeWeights } from "./text/initialize.js";
@@ -131,6 +132,11 @@ class GPT2Model extends nn.Module {
   }
 }
 
+/** Throws `shape` for a sequence that there are no positions for. */
+function checkLength(last: number, { n_positions: positions }: GPT2Config, { positionIds }: TextInputs): void {
+  if (positionIds === undefined && last > positions) throw new GraftError("shape", `GPT2: the sequence has ${last} tokens, the model has positions for ${positions}. Shorten it.`);
+}
+
 /**
  * GPT-2 (Radford et al., "Language models are unsupervised multitask learners", 2019).
  * @example
@@ -159,9 +165,7 @@ export class GPT2LMHeadModel extends CausalLM<GPT2Config> {
   }
 
   protected trunk(inputIds: Tensor, inputs: TextInputs): Tensor {
-    const [, T] = inputIds.shape;
-    const last = T + (inputs.cache?.length ?? 0);
-    if (inputs.positionIds === undefined && last > this.maxPositions) throw new GraftError("shape", `GPT2: the sequence has ${last} tokens, the model has positions for ${this.maxPositions}. Shorten it.`);
+    checkLength(inputIds.shape[1] + (inputs.cache?.length ?? 0), this.config, inputs);
     return this.transformer.forward(inputIds, inputs);
   }
 
@@ -175,4 +179,25 @@ export class GPT2LMHeadModel extends CausalLM<GPT2Config> {
   }
 }
 
-export const gpt2: Family = { models: { GPT2LMHeadModel }, trunk: "transformer", ignored: [/attn\.(bias|masked_bias)$/] };
+/** GPT-2 that classifies whole sequences by their last token: logits [B, classes]. */
+export class GPT2ForSequenceClassification extends SequenceClassifier<GPT2Config> {
+  transformer: GPT2Model;
+
+  constructor(given: JsonObject) {
+    const { config, transformer } = new GPT2LMHeadModel(given);
+    super("GPT2", config, config.n_embd, config.initializer_range);
+    this.transformer = transformer;
+  }
+
+  /** Longest sequence that there are positions for. */
+  get maxPositions(): number {
+    return this.config.n_positions;
+  }
+
+  protected trunk(inputIds: Tensor, inputs: TextInputs): Tensor {
+    checkLength(inputIds.shape[1], this.config, inputs);
+    return this.transformer.forward(inputIds, inputs);
+  }
+}
+
+export const gpt2: Family = { models: { GPT2LMHeadModel, GPT2ForSequenceClassification }, trunk: "transformer", ignored: [/attn\.(bias|masked_bias)$/] };

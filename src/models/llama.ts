@@ -4,6 +4,7 @@ import type { JsonObject } from "../io/index.js";
 import * as nn from "../nn/index.js";
 import { activationOf } from "./text/activation.js";
 import { DecoderForCausalLM, type DecoderLayer, type DecoderParts } from "./text/decoder.js";
+import { DecoderForSequenceClassification } from "./text/decoder-classifier.js";
 import type { Family } from "./text/family.js";
 import { checkSizes, nullable, readFields, type Fields } from "./text/fields.js";
 import { ropeFields, rotaryOf } from "./text/rope.js";
@@ -108,4 +109,11 @@ export class LlamaForCausalLM extends LlamaLikeForCausalLM<LlamaConfig> {
   }
 }
 
-export const llama: Family = { models: { LlamaForCausalLM }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };
+/** Llama that classifies whole sequences by their last token: logits [B, classes]. */
+export class LlamaForSequenceClassification extends DecoderForSequenceClassification<LlamaConfig> {
+  constructor(given: JsonObject) {
+    super("Llama", new LlamaForCausalLM(given));
+  }
+}
+
+export const llama: Family = { models: { LlamaForCausalLM, LlamaForSequenceClassification }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../io/index.js";
 import { LlamaLayer, llamaFields, LlamaLikeForCausalLM } from "./llama.js";
 import { activationOf } from "./text/activation.js";
+import { DecoderForSequenceClassification } from "./text/decoder-classifier.js";
 import type { Family } from "./text/family.js";
 import { nullable, readFields, type Fields } from "./text/fields.js";
 import type { TextConfig } from "./text/types.js";
@@ -32,4 +33,11 @@ export class MistralForCausalLM extends LlamaLikeForCausalLM<MistralConfig> {
   }
 }
 
-export const mistral: Family = { models: { MistralForCausalLM }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };
+/** Mistral that classifies whole sequences by their last token: logits [B, classes]. */
+export class MistralForSequenceClassification extends DecoderForSequenceClassification<MistralConfig> {
+  constructor(given: JsonObject) {
+    super("Mistral", new MistralForCausalLM(given));
+  }
+}
+
+export const mistral: Family = { models: { MistralForCausalLM, MistralForSequenceClassification }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };

@@ -4,6 +4,7 @@ import type { JsonObject } from "../io/index.js";
 import * as nn from "../nn/index.js";
 import { llamaFields, LlamaLikeForCausalLM, type HeadSizes } from "./llama.js";
 import { activationOf } from "./text/activation.js";
+import { DecoderForSequenceClassification } from "./text/decoder-classifier.js";
 import type { Family } from "./text/family.js";
 import { checkSizes, nullable, readFields, refuse, type Fields } from "./text/fields.js";
 import type { TextConfig } from "./text/types.js";
@@ -116,4 +117,11 @@ export class MixtralForCausalLM extends LlamaLikeForCausalLM<MixtralConfig> {
   }
 }
 
-export const mixtral: Family = { models: { MixtralForCausalLM }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };
+/** Mixtral that classifies whole sequences by their last token: logits [B, classes]. */
+export class MixtralForSequenceClassification extends DecoderForSequenceClassification<MixtralConfig> {
+  constructor(given: JsonObject) {
+    super("Mixtral", new MixtralForCausalLM(given));
+  }
+}
+
+export const mixtral: Family = { models: { MixtralForCausalLM, MixtralForSequenceClassification }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };

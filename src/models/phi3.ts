@@ -4,6 +4,7 @@ import type { JsonObject } from "../io/index.js";
 import * as nn from "../nn/index.js";
 import { llamaFields, LlamaLikeForCausalLM, type HeadSizes } from "./llama.js";
 import { activationOf } from "./text/activation.js";
+import { DecoderForSequenceClassification } from "./text/decoder-classifier.js";
 import type { Family } from "./text/family.js";
 import { nullable, readFields, type Fields } from "./text/fields.js";
 import type { TextConfig } from "./text/types.js";
@@ -113,4 +114,11 @@ export class Phi3ForCausalLM extends LlamaLikeForCausalLM<Phi3Config> {
   }
 }
 
-export const phi3: Family = { models: { Phi3ForCausalLM }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };
+/** Phi 3 that classifies whole sequences by their last token: logits [B, classes]. */
+export class Phi3ForSequenceClassification extends DecoderForSequenceClassification<Phi3Config> {
+  constructor(given: JsonObject) {
+    super("Phi3", new Phi3ForCausalLM(given));
+  }
+}
+
+export const phi3: Family = { models: { Phi3ForCausalLM, Phi3ForSequenceClassification }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../io/index.js";
 import { LlamaLayer, llamaFields, LlamaLikeForCausalLM } from "./llama.js";
 import { activationOf } from "./text/activation.js";
+import { DecoderForSequenceClassification } from "./text/decoder-classifier.js";
 import type { Family } from "./text/family.js";
 import { nullable, readFields, type Fields } from "./text/fields.js";
 import type { TextConfig } from "./text/types.js";
@@ -41,4 +42,11 @@ export class Qwen2ForCausalLM extends LlamaLikeForCausalLM<Qwen2Config> {
   }
 }
 
-export const qwen2: Family = { models: { Qwen2ForCausalLM }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };
+/** Qwen 2 that classifies whole sequences by their last token: logits [B, classes]. */
+export class Qwen2ForSequenceClassification extends DecoderForSequenceClassification<Qwen2Config> {
+  constructor(given: JsonObject) {
+    super("Qwen2", new Qwen2ForCausalLM(given));
+  }
+}
+
+export const qwen2: Family = { models: { Qwen2ForCausalLM, Qwen2ForSequenceClassification }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };

@@ -2,6 +2,7 @@ import type { JsonObject } from "../io/index.js";
 import { LlamaLayer, LlamaLikeForCausalLM } from "./llama.js";
 import { qwenFields, qwenWindows } from "./qwen2.js";
 import { activationOf } from "./text/activation.js";
+import { DecoderForSequenceClassification } from "./text/decoder-classifier.js";
 import type { Family } from "./text/family.js";
 import { nullable, readFields, type Fields } from "./text/fields.js";
 import type { TextConfig } from "./text/types.js";
@@ -25,4 +26,11 @@ export class Qwen3ForCausalLM extends LlamaLikeForCausalLM<Qwen3Config> {
   }
 }
 
-export const qwen3: Family = { models: { Qwen3ForCausalLM }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };
+/** Qwen 3 that classifies whole sequences by their last token: logits [B, classes]. */
+export class Qwen3ForSequenceClassification extends DecoderForSequenceClassification<Qwen3Config> {
+  constructor(given: JsonObject) {
+    super("Qwen3", new Qwen3ForCausalLM(given));
+  }
+}
+
+export const qwen3: Family = { models: { Qwen3ForCausalLM, Qwen3ForSequenceClassification }, trunk: "model", ignored: [/rotary_emb\.inv_freq$/] };

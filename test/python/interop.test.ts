@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { data, hasNative, io, models, nn, noGrad, tensor, tune, useBackend, type Tensor } from "graftml";
+import { data, hasNative, io, manualSeed, models, nn, noGrad, tensor, tune, useBackend, type Tensor } from "graftml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { difference, goldenPath } from "../golden/cases.js";
 import { missing, reason, run } from "./python.js";
@@ -80,6 +80,42 @@ describe.skipIf(withTransformers.length > 0)(`Transformers${reason(withTransform
     made.push({ dir, ours: await logitsOf(whole) });
     const theirs = await run<number[][]>(`${transformers}\nresult = [logits(folder) for folder in job["folders"]]`, { ids, folders: made.map((entry) => entry.dir) });
     expect(made.flatMap(({ dir: name, ours }, i) => same(name, ours, theirs[i]) ?? [])).toEqual([]);
+  }, 300_000);
+});
+
+describe.skipIf(withTransformers.length > 0)(`classifiers of sequences in Transformers${reason(withTransformers)}`, () => {
+  it("agree in logits and loss, with padding", async () => {
+    const rows = [[5, 8, 13, 21, 34], [9, 4, 7]];
+    const made = [];
+    for (const name of ["llama", "gpt2", "qwen2", "qwen3", "mistral", "mixtral", "gemma2", "phi3", "bert-mlm"]) {
+      manualSeed(3);
+      const model = await models.load<models.TextModel>(goldenPath(`models/${name}`), { task: "sequence-classification", classes: ["bad", "good", "mixed"] });
+      const pad = (model.config.pad_token_id as number | null | undefined) ?? 0;
+      if (name !== "bert-mlm") nn.init.normal((model as models.LlamaForSequenceClassification).score.weight, 0, 1);
+      const dir = fresh();
+      await models.save(dir, model, { pad_token_id: pad });
+      const again = await models.load<models.TextModel>(dir); // as a checkpoint of its own
+      const inputIds = rows.map((row) => [...row, ...new Array<number>(5 - row.length).fill(pad)]);
+      const attentionMask = tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], { dtype: "i32" });
+      const output = noGrad(() => again.forward(tensor(inputIds, { dtype: "i32" }), { attentionMask, labels: tensor([2, 0], { dtype: "i32" }) }));
+      made.push({ name, dir, inputIds, shape: output.logits.shape, logits: (await output.logits.data()) as Float32Array, loss: output.loss!.item() });
+    }
+    const theirs = await run<{ name: string; labels: string[]; logits: number[]; loss: number }[]>(
+      `
+import torch
+from transformers import AutoModelForSequenceClassification
+result = []
+for folder, ids in job:
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    out = model(input_ids=torch.tensor(ids), attention_mask=torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]), labels=torch.tensor([2, 0]))
+    result.append({"name": type(model).__name__, "labels": list(model.config.id2label.values()), "logits": out.logits.flatten().tolist(), "loss": out.loss.item()})
+`,
+      made.map(({ dir, inputIds }) => [dir, inputIds]),
+    );
+    for (const [i, { name, shape, logits, loss }] of made.entries()) {
+      expect({ name, shape, labels: theirs[i].labels }).toEqual({ name, shape: [2, 3], labels: ["bad", "good", "mixed"] });
+      expect([same(name, logits, theirs[i].logits), same(`${name}: loss`, Float32Array.of(loss), [theirs[i].loss])]).toEqual([undefined, undefined]);
+    }
   }, 300_000);
 });
 

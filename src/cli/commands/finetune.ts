@@ -48,7 +48,7 @@ interface Flags extends TrainingFlags {
 const help = `
 Data: a file or folder (train.jsonl, valid.jsonl) with messages, ShareGPT, Alpaca, prompt/completion or text, one JSON object per line. Only answers and
 completions are learnt. lora, dora and qlora save a PEFT adapter (graft merge makes a model of it), full and head save a model. With --task classification the
-rows have text and label, an encoder gets a fresh head, and what is saved is a model, adapter merged.
+rows have text and label, the model (an encoder or a decoder) gets a fresh head, and what is saved is a model, adapter merged.
 ${keysText}
 
 Examples:
@@ -63,7 +63,7 @@ export function setUp(command: Command): void {
     .requiredOption("--model <name>", "Hugging Face folder of a language model, or owner/name on the hub")
     .requiredOption("--data <path>", "file or folder with examples")
     .addOption(new Option("--method <name>", "what learns").choices(["lora", "full", "head", "qlora", "dora"]).default("lora"))
-    .addOption(new Option("--task <name>", "what the model does: a language model answers, an encoder (BERT, RoBERTa, DistilBERT) classifies").choices(["language", "classification"]).default("language"))
+    .addOption(new Option("--task <name>", "what the model does: a language model answers, a classifier (an encoder such as BERT, or a decoder) names a class").choices(["language", "classification"]).default("language"))
     .option("--text-field <name>", "classification: field with the text (default: text)")
     .option("--label-field <name>", "classification: field with the class (default: label)")
     .option("--out <folder>", "folder of the run (default: runs/METHOD)")
