@@ -5,25 +5,25 @@ import { GraftError, readError } from "../base/index.js";
 import { Random, type Dataset } from "../data/index.js";
 import type { DataSource } from "../train/index.js";
 
-/** Samples of each part that are looked at: a large data set is not read twice. */
-const most = 256;
+/** Samples of each part that are looked at, where they are in memory, and where each is a file: a large data set is not read twice. */
+const most = { memory: 10_000, files: 64 } as const;
 
 /**
- * SHA-256 over the sizes of all parts and up to 256 samples of each, evenly spread; tells other data, or data in another order, from those of a run. Undefined for loaders of
- * which the data set is not known.
+ * SHA-256 over the sizes of all parts and their samples, of large parts some that are evenly spread; tells other data, or data in another order, from those of a run. Undefined
+ * for loaders of which the data set is not known.
  */
-export async function hashSamples(parts: readonly (DataSource | undefined)[], limit = most): Promise<string | undefined> {
+export async function hashSamples(parts: readonly (DataSource | undefined)[]): Promise<string | undefined> {
   const hash = createHash("sha256");
   for (const part of parts) {
     const dataset = part === undefined || "get" in part ? part : (part as { readonly dataset?: Dataset<unknown> }).dataset;
     if (part !== undefined && dataset === undefined) return undefined;
     const length = dataset?.length ?? 0;
     hash.update(`${length};`);
-    const count = Math.min(length, limit);
-    for (let i = 0; i < count; i++) {
-      const index = Math.floor((i * length) / count);
-      add(hash, await dataset!.get(index, new Random(0, { purpose: "sample", epoch: 0, index })));
-    }
+    const get = (index: number): unknown => dataset!.get(index, new Random(0, { purpose: "sample", epoch: 0, index }));
+    if (length === 0) continue;
+    const first = get(0);
+    const count = Math.min(length, first instanceof Promise ? most.files : most.memory);
+    for (let i = 0; i < count; i++) add(hash, await (i === 0 ? first : get(Math.floor((i * length) / count))));
   }
   return hash.digest("hex");
 }

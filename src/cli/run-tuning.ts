@@ -44,7 +44,7 @@ export async function runTuning(run: TuningRun, samples: readonly (readonly unkn
   if (trial === "find-lr") return void print(String(await findRate(options)));
   if (trial === "fast-dev-run") return void (await train({ ...options, fastDevRun: true, progress: "plain" as const }));
 
-  const dataHash = await hashSamples(samples.map((list) => ({ length: list.length, get: (i: number) => list[i] })), Infinity);
+  const dataHash = await hashSamples(samples.map((list) => ({ length: list.length, get: (i: number) => list[i] })));
   const earlier = resume ? await readRun(out) : undefined;
   checkSameData(out, earlier?.dataHash, dataHash);
   const record: RunRecord = { name: "finetune", file: String(flags.data), overrides: [], seed, settings: flags, dataHash, versions: versions(), started: earlier?.started ?? new Date().toISOString() };
