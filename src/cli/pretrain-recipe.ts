@@ -9,9 +9,12 @@ const share = (): z.ZodNumber => number({ min: 0, max: 0.9 });
 /** What a file for `graft pretrain` holds. */
 export const pretrainSchema = strict({
   name: runName().optional(),
+  /** What is learnt: the next token (a GPT-2), or hidden words (`mlm`, a BERT). */
+  objective: oneOf(["clm", "mlm"]).default("clm"),
   /** Text: a file or folder, its endings, and how much of it. */
   data: strict({ path: word(), extensions: word().array().optional(), field: word().optional(), maxBytes: whole().optional(), valid: share().default(0.1) }),
-  tokenizer: strict({ kind: oneOf(["bytes", "characters"]).default("bytes"), vocabSize: whole(257).default(2048) }).prefault({}),
+  /** Default kind: bytes, for hidden words wordpiece. */
+  tokenizer: strict({ kind: oneOf(["bytes", "characters", "wordpiece"]).optional(), vocabSize: whole(257).default(2048) }).prefault({}),
   model: strict({ layers: whole().default(4), heads: whole().default(4), size: whole().default(128), block: whole(2).default(128), dropout: share().default(0) })
     .superRefine(({ size, heads }, context) => {
       if (size % heads !== 0) context.addIssue({ code: "custom", path: ["heads"], message: `is ${heads}. It must divide the size, ${size}.` });

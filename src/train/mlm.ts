@@ -1,5 +1,5 @@
 import { checkOptions, GraftError } from "../base/index.js";
-import { DataLoader, Random, text, toTensors, type tokenizers } from "../data/index.js";
+import { DataLoader, Random, text, toTensors, type Dataset, type tokenizers } from "../data/index.js";
 import type { Tensor } from "../graph/index.js";
 import { contextLength, type TextModel } from "../models/index.js";
 import type { Module } from "../nn/index.js";
@@ -9,8 +9,8 @@ import { perplexity } from "./metrics.js";
 import { outputOf } from "./text-output.js";
 import type { Batch, BatchSource, BatchStep, FitResult } from "./types.js";
 
-/** Texts as token ids. */
-export type TokenRows = readonly ArrayLike<number>[];
+/** Texts as token ids: lists in memory, or a data set of them. */
+export type TokenRows = readonly ArrayLike<number>[] | Dataset<ArrayLike<number>>;
 
 /** Options of {@link mlm}. */
 export interface MlmOptions extends LmOptions {
@@ -24,7 +24,7 @@ export interface MlmOptions extends LmOptions {
 
 /**
  * Trains an encoder to find hidden words: masked language modelling (Devlin et al., "BERT", 2019), cross entropy per hidden word. Words are hidden anew in each epoch. AdamW, warm-up
- * and schedule are those of {@link pretrain}; texts of similar length share a batch. Records hold `perplexity`.
+ * and schedule are those of {@link pretrain}; lists of similar length share a batch. Records hold `perplexity`.
  *
  * Throws as `fit`, and `argument` for a tokenizer without a mask token, or a model that has no logits for every token.
  * @example
@@ -37,16 +37,16 @@ export async function mlm(model: Module, rows: TokenRows, options: MlmOptions): 
   if (rows.length === 0) throw new GraftError("argument", "train.mlm: there are no texts. Give at least one.");
   const { batchSize = 32, seed = 0, shuffle = true } = rest;
   const hide = text.masker(tokenizer, { ...mask, maxLength: contextLength(model as TextModel) });
-  const batchOf = (samples: TokenRows, random: Random): Batch => toTensors({ ...hide(samples, random) }) as Record<string, Tensor>;
-  const dataset = (list: TokenRows) => ({ length: list.length, get: (i: number) => list[i] });
-  const sampler = shuffle ? text.lengthSampler(rows.map(({ length }) => length), { batchSize }) : undefined;
+  const batchOf = (samples: readonly ArrayLike<number>[], random: Random): Batch => toTensors({ ...hide(samples, random) }) as Record<string, Tensor>;
+  const dataset = (list: TokenRows): Dataset<ArrayLike<number>> => ("get" in list ? list : { length: list.length, get: (i) => list[i] });
+  const order = !shuffle ? {} : "get" in rows ? { shuffle } : { sampler: text.lengthSampler(rows.map(({ length }) => length), { batchSize }) };
   const step: BatchStep = (trained, batch) => {
     const { inputIds, ...inputs } = batch as Readonly<Record<string, Tensor>>;
     return outputOf(trained, inputIds, inputs).loss!;
   };
   return fit(model, {
     ...fitOptionsOf("train.mlm", rest, { lr: 1e-3, betas: [0.9, 0.98], weightDecay: 0.01 }),
-    train: new DataLoader<ArrayLike<number>, Batch>(dataset(rows), { batchSize, seed, sampler, collate: (samples, { random }) => batchOf(samples, random) }),
+    train: new DataLoader<ArrayLike<number>, Batch>(dataset(rows), { batchSize, seed, ...order, collate: (samples, { random }) => batchOf(samples, random) }),
     ...(valid.length === 0 ? {} : { valid: new DataLoader<ArrayLike<number>, Batch>(dataset(valid), { batchSize, seed, collate: (samples, { batch }) => batchOf(samples, new Random(seed, { purpose: "batch", index: batch })) }) as BatchSource }),
     step,
     count: { of: hiddenTokens, unit: "hidden tokens" },

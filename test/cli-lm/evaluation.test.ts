@@ -103,6 +103,22 @@ describe("a classifier of texts", () => {
     expect(out).toMatch(/confidence +samples +mean +right/);
   });
 
+  it("begins with an encoder of graft pretrain", async () => {
+    write("reviews.txt", ...Array.from({ length: 200 }, (_, i) => review(i).text));
+    const recipe = "objective: mlm\ndata: { path: reviews.txt }\ntokenizer: { vocabSize: 257 }\nmodel: { layers: 1, heads: 2, size: 16, block: 16 }\ntraining: { steps: 30, batchSize: 4, lr: 0.01, warmupSteps: 5, evalEvery: 15 }\n";
+    writeFileSync(join(dir, "encoder.yaml"), recipe);
+    const made = await here(["pretrain", "encoder.yaml", "--out", "encoder"], { cwd: dir });
+    expect(made.code, made.err).toBe(0);
+    expect(made.out).toMatch(/BERT of .* parameters/);
+    expect(made.out).toMatch(/validation: loss \d.*, perplexity .*hidden tokens\/s/);
+    expect(JSON.parse(readFileSync(join(dir, "encoder/config.json"), "utf8"))).toMatchObject({ architectures: ["BertForMaskedLM"], max_position_embeddings: 16 });
+    expect((await here(["pretrain", "encoder.yaml", "--fast-dev-run", "--out", "dev"], { cwd: dir })).code).toBe(0);
+    const tuned = await here(["finetune", "--model", "encoder", "--data", "reviews.jsonl", "--task", "classification", "--method", "full", "--epochs", "1", "--out", "from-encoder", "--no-progress"], { cwd: dir });
+    expect(tuned).toMatchObject({ code: 0, err: "" });
+    writeFileSync(join(dir, "wrong.yaml"), recipe.replace("vocabSize: 257", "kind: bytes"));
+    expect((await here(["pretrain", "wrong.yaml", "--out", "wrong"], { cwd: dir })).err).toMatch(/tokenizer\.kind is bytes, which has no mask token/);
+  });
+
   it("says what is wrong with data and model", async () => {
     const tune = (...more: string[]) => here(["finetune", "--model", "bert", "--task", "classification", "--method", "full", "--out", "wrong", "--no-progress", ...more], { cwd: dir });
     expect((await tune("--data", "pairs.jsonl")).err).toMatch(/pairs\.jsonl, line 1: has no field "text"/);

@@ -128,7 +128,8 @@ async function trainOn(read: RecipeFile<PretrainRecipe>, { out, flags, overrides
     await writeFileAtomic(join(out, "recipe.yaml"), read.text);
     const result = await task.train(options);
     const { valid_loss: loss, valid_perplexity: perplexity, valid_bits_per_byte: bits }: Partial<HistoryRecord> = result.history.at(-1) ?? {};
-    await writeRun(out, { ...record, stopped: result.stopped, results: loss === undefined ? {} : { valid_loss: loss, valid_perplexity: perplexity!, ...(bits === undefined ? {} : { valid_bits_per_byte: bits }) } });
+    const results = loss === undefined ? {} : { valid_loss: loss, valid_perplexity: perplexity!, ...(bits === undefined ? {} : { valid_bits_per_byte: bits }) };
+    await writeRun(out, { ...record, stopped: result.stopped, results });
     if (result.stopped === "interrupted") throw new Interrupted();
     await save(out, model);
     if (loss !== undefined) {
