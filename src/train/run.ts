@@ -233,13 +233,12 @@ export class TrainRun {
 
   /** A step that changed nothing because its loss or its gradients were not as they should be, or (without a watchdog) one whose loss is not finite. */
   private onBadStep(loss: number, gradNorm: number | undefined, number: number): "restore" | undefined {
-    const advice = this.folder?.advice();
+    const left = { watched: this.watchdog !== undefined, advice: this.folder?.advice() };
     const where = `step ${this.step} (epoch ${this.epoch + 1}, batch ${number + 1})`;
-    if (this.watchdog === undefined) throw badStepError(`the loss is ${loss}`, where, "the model's weights may hold NaN now", advice);
+    if (this.watchdog === undefined) throw badStepError(`the loss is ${loss}`, where, left);
     const { action, reason } = this.watchdog.judge(loss, gradNorm);
-    const kept = "the weights are those of the step before";
-    if (action === "stop") throw badStepError(reason, where, kept, advice);
-    if (action === "restore" && this.folder?.last === undefined) throw badStepError(`${reason}, and there is no checkpoint to go back to`, where, kept, advice);
+    if (action === "stop") throw badStepError(reason, where, left);
+    if (action === "restore" && this.folder?.last === undefined) throw badStepError(`${reason}, and there is no checkpoint to go back to`, where, left);
     this.progress.line(`warning: ${where}: ${reason}. ${action === "skip" ? "The step is skipped: weights and optimizer stay as they were." : `Going back to ${this.folder!.last}.`}`);
     return action === "restore" ? action : undefined;
   }

@@ -97,10 +97,11 @@ export class Watchdog {
 }
 
 /** The error that ends a run; `advice` says which checkpoint is left. */
-export function badStepError(reason: string, where: string, weights: string, advice: string | undefined): GraftError {
+export function badStepError(reason: string, where: string, { watched, advice }: { readonly watched: boolean; readonly advice: string | undefined }): GraftError {
+  const weights = watched ? "the weights are those of the step before" : "the model's weights may hold NaN now";
   return new GraftError(
     "numeric",
     `train.fit: ${reason} at ${where}. Training stops; ${weights}. ${advice === undefined ? "" : `${advice} `}GRAFT_CHECK=1 names the op and the line that made the first NaN or Inf; a lower learning rate or ` +
-      'clip: { norm: 1 } often helps; watchdog: { nan: "skip" } passes over single bad batches.',
+      `clip: { norm: 1 } often helps${watched ? "" : '; watchdog: { nan: "skip" } (--watchdog skip) passes over single bad batches'}.`,
   );
 }
