@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { GraftError } from "../base/index.js";
 import { readJson } from "../io/index.js";
 
@@ -13,3 +13,6 @@ export async function adapterBase(folder: string, given?: string): Promise<strin
   if (typeof named !== "string" || named === "") throw new GraftError("config", `${folder}/adapter_config.json does not name its model. Say --model FOLDER.`);
   return typeof revision === "string" && revision !== "" && !existsSync(named) ? `${named}@${revision}` : named;
 }
+
+/** How an adapter names its model: a folder from everywhere, a name on the hub as it is. */
+export const baseName = (model: string): string => (existsSync(model) ? resolve(model) : model);

@@ -7,6 +7,7 @@ import type { Module } from "../nn/index.js";
 import { manualSeed } from "../ops/index.js";
 import { classify, evaluateClassifier, findLearningRate, metrics } from "../train/index.js";
 import { full, head, lora, mergeAndUnload, qlora, savePeft, type TuneSummary } from "../tune/index.js";
+import { baseName } from "./adapter-base.js";
 import { note, percent, print } from "./output.js";
 import { runTuning, type TuningRun } from "./run-tuning.js";
 import { showTest } from "./show-test.js";
@@ -55,7 +56,7 @@ export async function finetuneClassifier(run: ClassifierRun): Promise<void> {
   });
   if (result === undefined) return;
   if (method !== "full" && method !== "head") {
-    await savePeft(model, join(out, "adapter"), { baseModel: run.model, taskType: "SEQ_CLS" });
+    await savePeft(model, join(out, "adapter"), { baseModel: baseName(run.model), taskType: "SEQ_CLS" });
     await mergeAndUnload(model);
   }
   await save(out, model, typeof model.config.pad_token_id !== "number" && tokenizer.padId !== undefined ? { pad_token_id: tokenizer.padId } : {}); // a decoder finds its last token by it

@@ -9,7 +9,7 @@ import { openTextModel, type TextModelFolder } from "./open-text-model.js";
 /** Loads a language model with its tokenizer; an adapter together with the model that it was made for. Throws as `openTextModel` and `tune.loadPeft`. */
 export async function openTunedModel(name: string): Promise<TextModelFolder> {
   const folder = await modelFolder(name);
-  if (!isAdapter(folder)) return openTextModel(name);
+  if (!isAdapter(folder)) return openTextModel(folder);
   const base = await adapterBase(folder);
   const { model, tokenizer } = await openTextModel(base);
   await loadPeft(model, folder);

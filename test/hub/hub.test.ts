@@ -1,4 +1,4 @@
-import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { data, io, models } from "graftml";
@@ -26,7 +26,7 @@ beforeEach(async () => {
   hub.files.set("README.md", { content: Buffer.from("# not needed"), large: false });
   hub.files.set("pytorch_model.bin", { content: Buffer.from("not needed"), large: false });
   cache = join(dir, `home${runs++}`, "hub");
-  const names = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_PROGRESS_BARS"];
+  const names = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_DOWNLOAD_TIMEOUT"];
   for (const name of names) vi.stubEnv(name, "");
   vi.stubEnv("HF_HOME", join(cache, ".."));
   vi.stubEnv("HF_ENDPOINT", `${hub.url}/`);
@@ -121,6 +121,31 @@ describe("a download", () => {
     await models.load(id);
     expect(hub.requests.some((request) => request.endsWith(`/cdn/model.safetensors bytes=1000-${weights().length - 1}`))).toBe(true);
     expect(readdirSync(join(repo(), "blobs")).filter((name) => name.endsWith(".incomplete"))).toEqual([]);
+  });
+
+  it("that falls silent is asked for again", async () => {
+    vi.stubEnv("HF_HUB_DOWNLOAD_TIMEOUT", "0.3");
+    hub.cut = { bytes: 1000, times: 1, silent: true };
+    await models.load(id);
+    expect(hub.requests.some((request) => request.endsWith(`/cdn/model.safetensors bytes=1000-${weights().length - 1}`))).toBe(true);
+  });
+
+  it("that is ended by Ctrl-C is gone on with", async () => {
+    hub.cut = { bytes: 1000, times: 1, silent: true };
+    const partial = join(repo(), "blobs", `${sha256(weights())}.incomplete`);
+    const first = await graft(["generate", id, "the", "--max-tokens", "1"], {
+      started: (child) => {
+        const watch = setInterval(() => {
+          if (!existsSync(partial) || statSync(partial).size < 1000) return;
+          clearInterval(watch);
+          child.kill("SIGINT");
+        }, 20);
+      },
+    });
+    expect(first.code).not.toBe(0);
+    expect(statSync(partial).size).toBe(1000);
+    expect(await graft(["generate", id, "the", "--max-tokens", "1"])).toMatchObject({ code: 0 });
+    expect(hub.requests.some((request) => request.endsWith(`/cdn/model.safetensors bytes=1000-${weights().length - 1}`))).toBe(true);
   });
 
   it("begins again where the server has no ranges", async () => {

@@ -19,8 +19,8 @@ export interface FakeHub {
   readonly files: Map<string, Stored>;
   /** The commit that every branch is. */
   commit: string;
-  /** Closes the connection after so many bytes of a large file, so many times; then answers with `status`, if one is given. */
-  cut: { bytes: number; times: number; status?: number };
+  /** Closes the connection after so many bytes of a large file, so many times, or falls silent; then answers with `status`, if one is given. */
+  cut: { bytes: number; times: number; status?: number; silent?: boolean };
   /** Sends other bytes than promised for large files. */
   corrupt: boolean;
   /** Answers ranges with the whole file. */
@@ -86,7 +86,7 @@ export async function fakeHub(id: string, folder: string): Promise<FakeHub> {
     if (!large || probe || hub.cut.times === 0) return void response.end(part);
     hub.cut.times--;
     hub.status = hub.cut.status;
-    response.write(part.subarray(0, hub.cut.bytes), () => setTimeout(() => response.destroy(), 20));
+    response.write(part.subarray(0, hub.cut.bytes), () => hub.cut.silent !== true && setTimeout(() => response.destroy(), 20));
   }
 
   return Object.assign(hub, { url, close: () => new Promise<void>((resolve) => void (server.closeAllConnections(), server.close(() => resolve()))) });

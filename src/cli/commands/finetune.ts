@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Option, type Command } from "commander";
@@ -9,6 +8,7 @@ import { save, type CausalModel } from "../../models/index.js";
 import { manualSeed } from "../../ops/index.js";
 import { findLearningRate, sft } from "../../train/index.js";
 import { full, head, lora, qlora, savePeft, type TuneSummary } from "../../tune/index.js";
+import { baseName } from "../adapter-base.js";
 import { UsageError } from "../exit.js";
 import { finetuneClassifier, type ClassifierRun } from "../finetune-classifier.js";
 import { numberFlag, openTextModel } from "../open-text-model.js";
@@ -123,7 +123,7 @@ async function finetune(flags: Flags): Promise<void> {
   });
   if (result === undefined) return;
   const adapter = method !== "full" && method !== "head";
-  if (adapter) await savePeft(model, out, { baseModel: existsSync(base) ? resolve(base) : base });
+  if (adapter) await savePeft(model, out, { baseModel: baseName(base) });
   else await save(out, model);
   await tokenizer.save(out);
   const last = result.history.at(-1);
