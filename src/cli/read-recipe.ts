@@ -7,8 +7,6 @@ import type { Override } from "./overrides.js";
 import { recipeSchema, type Recipe } from "./recipe.js";
 import { problemsOf, type Problem } from "./schema.js";
 
-export type { Override } from "./overrides.js";
-
 /** Keys and positions, from the outside in. */
 type Path = readonly (string | number)[];
 

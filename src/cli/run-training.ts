@@ -12,7 +12,7 @@ import { checkSameData, hashSamples } from "./data-hash.js";
 import type { CommonSettings, Settings, Training, TrainingContext, TrainingData } from "./define.js";
 import { Interrupted } from "./exit.js";
 import { grouped, print } from "./output.js";
-import type { Override } from "./read-recipe.js";
+import type { Override } from "./overrides.js";
 import { checkUnfinished, readRun, versions, writeRun, type RunRecord } from "./run-folder.js";
 import { showTest } from "./show-test.js";
 import type { TrainingKeys } from "./training-keys.js";

@@ -1,6 +1,6 @@
 import { didYouMean, GraftError } from "../base/index.js";
 import type { CommonSettings, Setting, Settings } from "./define.js";
-import type { Override } from "./read-recipe.js";
+import type { Override } from "./overrides.js";
 
 const common: CommonSettings = { epochs: 10, batchSize: 64, lr: 0.001, seed: 0 };
 const limits: Readonly<Record<string, { readonly least: number; readonly whole: boolean }>> = {
