@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { F, fromData, grad, gradcheck, tensor, useBackend, zeros, type Shape, type Tensor } from "graftml";
+import { checkpoint, F, fromData, grad, gradcheck, tensor, useBackend, zeros, type Shape, type Tensor } from "graftml";
 import { backendNames, f64, values } from "../../test/gradients.js";
 
 /** Attention as its formula says, one head of keys per head of queries. */
@@ -75,6 +75,13 @@ describe.each(backendNames)("attention in tiles on %s", (backend) => {
     expect(f(...two).shape).toEqual([9, 4]);
     gradcheck(f as (...xs: Tensor[]) => Tensor, two);
     gradcheck((x: Tensor) => (grad((z: Tensor) => F.sum(F.square(f(z, two[1], z)))) as (x: Tensor) => Tensor)(x), [two[0]]);
+  });
+
+  it("inside a checkpoint the gradients are the same", () => {
+    const [q, k, v] = [f64([1, 2, 12, 4], 1), f64([1, 2, 12, 4], 2), f64([1, 2, 12, 4], 3)];
+    const f = (x: Tensor): Tensor => F.square(F.transpose(F.scaledDotProductAttention(x, k, v, { isCausal: true }), 1, 2)).mul(3);
+    const gradient = (g: (x: Tensor) => Tensor): ArrayLike<number> => (grad((x: Tensor) => F.sum(F.square(g(x.mul(1))))) as (x: Tensor) => Tensor)(q).dataSync();
+    expect(Array.from(gradient((x) => checkpoint(f, x)))).toEqual(Array.from(gradient(f)));
   });
 
   it("NaN and infinite scores end in NaN, far scores do not overflow", () => {

@@ -67,7 +67,8 @@ export class Simplifier {
     if (op.trait === "output" && this.expanded.has(inputs[0])) return this.expanded.get(inputs[0])![attrs.index as number];
     const needsKernel = op.trait === "opaque" || op.trait === "gather" || op.trait === "random";
     if (needsKernel && !this.target.supports(op, node.inputs, attrs, outputSpecs(node))) return this.expand(node, inputs);
-    const key = `${op.id} ${inputs.map((input) => this.table.id(input)).join()} ${attrsKey(attrs)} ${node.recompute}`;
+    const recompute = op.trait === "output" ? undefined : node.recompute; // an output is told apart by its tuple; the same one may be read inside and outside
+    const key = `${op.id} ${inputs.map((input) => this.table.id(input)).join()} ${attrsKey(attrs)} ${recompute}`;
     return this.make("op", op, attrs, inputs, node, node.outputs, 0, key);
   }
 

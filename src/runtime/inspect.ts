@@ -53,7 +53,9 @@ export function planOf(body: () => readonly Tensor[] | void): PlanInfo {
       keepNode(node);
     }
   }
-  const unknown = assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined);
+  // As in a real run, initial values are there before the step: those that it overwrites, and those of frozen parameters.
+  const isInitial = (node: Node): boolean => node.variable !== undefined && node.value === undefined && node.op.trait !== "assign" && !outputs.includes(node);
+  const unknown = [...new Set([...assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined), ...collectNodes([...outputs, ...assignments]).filter(isInitial)])];
   if (unknown.length > 0) realizeSync(...unknown.map((node) => new Tensor(node)));
   const backend = currentBackend();
   const plan = compileGraph(collectNodes([...outputs, ...assignments]), { outputs, assignments }, targetOf(backend));

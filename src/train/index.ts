@@ -9,7 +9,7 @@ export { LearningRateCurve, type LearningRatePoint } from "./learning-rate-curve
 export { likelihoods, type Likelihood, type LikelihoodOptions } from "./likelihood.js";
 export { lmGroups, lmSchedule, type LmOptions, type ScheduleName } from "./lm-options.js";
 export { pretrain, sft, type PretrainOptions, type SftOptions, type TokenBlocks, type TokenSamples } from "./lm.js";
-export { inspect, type Inspection, type InspectOptions, type LayerInfo } from "./inspect.js";
+export { inspect, showBytes, type Inspection, type InspectOptions, type LayerInfo } from "./inspect.js";
 export { mlm, type MlmOptions, type TokenRows } from "./mlm.js";
 export * as metrics from "./metrics.js";
 export { encodePair, multipleChoice, type Choice, type MultipleChoiceOptions, type MultipleChoiceResult, type TokenPair } from "./multiple-choice.js";

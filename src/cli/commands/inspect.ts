@@ -10,12 +10,14 @@ import { planOf, type PlanInfo } from "../../runtime/index.js";
 import { inspect, type InspectOptions, type LossFunction } from "../../train/index.js";
 import { isTraining } from "../define.js";
 import { UsageError } from "../exit.js";
+import { inspectText, textConfig } from "../inspect-text.js";
 import { loadProgram } from "../load-program.js";
 import { allowCodeOption, openModel } from "../open-model.js";
 import { grouped, print, table } from "../output.js";
 
 interface Flags {
-  readonly batchSize: string;
+  readonly batchSize?: string;
+  readonly length?: string;
   readonly input?: string;
   readonly json?: boolean;
   readonly allowCode?: boolean;
@@ -23,20 +25,22 @@ interface Flags {
 
 const help = `
 A saved model, a recipe, a program with a training, or a single .safetensors file (whose tensors are listed). FLOPs count a multiply-add as two. Nothing is
-trained: the step is compiled and thrown away.
+trained: the step is compiled and thrown away. For a text model, of which only config.json is read, what full training, LoRA and QLoRA take stands side by side.
 
 Examples:
   graft inspect runs/digits
   graft inspect examples/digits.yaml --batch-size 256
   graft inspect examples/digits.ts --input 1,32,32
-  graft inspect runs/digits/model.safetensors`;
+  graft inspect runs/digits/model.safetensors
+  graft inspect models/llama --batch-size 4 --length 1024`;
 
 /** `graft inspect MODEL|FILE` */
 export function setUp(command: Command): void {
   allowCodeOption(command)
     .argument("<model>", "folder of a saved model, recipe, program, or .safetensors file")
-    .option("--batch-size <n>", "samples per step", "64")
+    .option("--batch-size <n>", "samples per step (default: 64; 1 for a text model)")
     .option("--input <shape>", "shape of one input, for example 1,28,28")
+    .option("--length <n>", "tokens per sample of a text model (default: 512, or as many as it can read)")
     .option("--json", "print the numbers as JSON")
     .addHelpText("after", help)
     .action(inspectFile);
@@ -50,9 +54,12 @@ interface Found {
 }
 
 async function inspectFile(path: string, flags: Flags): Promise<void> {
-  const batchSize = Number(flags.batchSize);
-  if (!Number.isInteger(batchSize) || batchSize < 1) throw new UsageError(`inspect: --batch-size is "${flags.batchSize}". Use a whole number of 1 or more.`);
+  const batch = whole("--batch-size", flags.batchSize);
+  const length = whole("--length", flags.length);
   if (extname(path) === ".safetensors") return listTensors(path, flags.json);
+  const config = [".yaml", ".yml", ".ts", ".mts", ".js", ".mjs"].includes(extname(path)) ? undefined : await textConfig(path);
+  if (config !== undefined) return inspectText(config, { batchSize: batch ?? 1, length, json: flags.json });
+  const batchSize = batch ?? 64;
   const { model, inputShape, optimizer, loss } = await open(path, flags);
   const shape = flags.input === undefined ? inputShape : flags.input.split(",").map(Number);
   if (shape === undefined) throw new GraftError("config", `inspect: ${path} does not say what the inputs look like. Say --input 1,28,28.`);
@@ -64,6 +71,13 @@ async function inspectFile(path: string, flags: Flags): Promise<void> {
   }
   const [head, backend] = [String(found).split("\n").slice(0, -1), String(found).split("\n").at(-1)!];
   print([...head, `inference    batch of ${batchSize}: ${flops(inference.flops)} in ${inference.steps} kernels, peak memory ${(inference.peakBytes / 2 ** 20).toFixed(1)} MiB`, backend].join("\n"));
+}
+
+function whole(flag: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1) throw new UsageError(`inspect: ${flag} is "${value}". Use a whole number of 1 or more.`);
+  return number;
 }
 
 const flops = (count: number): string => (count >= 1e9 ? `${(count / 1e9).toFixed(2)} GFLOP` : count >= 1e6 ? `${(count / 1e6).toFixed(2)} MFLOP` : `${(count / 1e3).toFixed(2)} kFLOP`);
