@@ -168,6 +168,12 @@ describe("a download", () => {
     expect(hub.requests.filter((request) => request.includes("/cdn/"))).toHaveLength(1);
   });
 
+  it("by two processes at a time happens once", async () => {
+    const both = await Promise.all([1, 2].map(() => graft(["generate", id, "the", "--max-tokens", "1"])));
+    expect(both.map(({ code }) => code)).toEqual([0, 0]);
+    expect(hub.requests.filter((request) => request.includes("/cdn/"))).toHaveLength(1);
+  });
+
   it("takes over the lock of a process that was killed", async () => {
     const lock = join(cache, ".locks", "models--someone--tiny-llama", `${sha256(weights())}.graft`);
     mkdirSync(join(lock, ".."), { recursive: true });

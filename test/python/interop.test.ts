@@ -26,7 +26,8 @@ const tokens = (): Tensor => tensor(Int32Array.from(ids.flat()), { shape: [2, 8]
 const logitsOf = (model: models.TextModel): Promise<Float32Array> => noGrad(() => model.forward(tokens()).logits.data()) as Promise<Float32Array>;
 const load = (name: string): Promise<models.TextModel> => models.load<models.TextModel>(goldenPath(name));
 const list = (values: ArrayLike<number>) => ({ data: Float64Array.from(values), shape: [values.length] });
-const same = (what: string, ours: Float32Array, theirs: readonly number[], tolerance = 1e-5): string | undefined => difference(what, ours, [ours.length], list(theirs), tolerance, tolerance);
+/** Two computations in f32: PyTorch's own is up to 1.2e-5 away from its result in f64 (phi3-partial, logits up to 6). */
+const same = (what: string, ours: Float32Array, theirs: readonly number[], tolerance = 2e-5): string | undefined => difference(what, ours, [ours.length], list(theirs), tolerance, tolerance);
 const changed = (model: models.TextModel): void => {
   for (const parameter of model.parameters()) if (parameter.requiresGrad) nn.init.normal(parameter, 0.05, 0.1);
 };
