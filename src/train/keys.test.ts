@@ -37,14 +37,16 @@ afterEach(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
+const quiet = { say: () => undefined, quit: () => undefined, foreground: () => true } as const;
+
 describe("keys", () => {
   it("are listened to on a terminal only, which is put back", () => {
     const piped = new FakeTerminal(false);
-    expect(new Keys(piped, () => undefined, () => undefined).listening).toBe(false);
+    expect(new Keys({ input: piped, ...quiet }).listening).toBe(false);
     expect([piped.modes, piped.listenerCount("data"), piped.flowing]).toEqual([[], 0, false]);
     const terminal = new FakeTerminal(true);
     const exits = process.listenerCount("exit");
-    const keys = new Keys(terminal, () => undefined, () => undefined);
+    const keys = new Keys({ input: terminal, ...quiet });
     expect([terminal.modes, terminal.flowing, process.listenerCount("exit")]).toEqual([[true], true, exits + 1]);
     keys.close();
     keys.close();
@@ -55,7 +57,8 @@ describe("keys", () => {
     const [said, raised]: [string[], string[]] = [[], []];
     const terminal = new FakeTerminal(true);
     const quit = vi.fn();
-    const keys = new Keys(terminal, (text) => said.push(text), quit, (signal) => raised.push(signal));
+    let foreground = true;
+    const keys = new Keys({ input: terminal, say: (text) => said.push(text), quit, raise: (signal) => raised.push(signal), foreground: () => foreground });
     terminal.press("?x");
     terminal.press("s");
     expect([keys.takeSave(), keys.takeSave()]).toEqual([true, false]);
@@ -68,8 +71,17 @@ describe("keys", () => {
     expect(terminal.isRaw).toBe(false);
     process.emit("SIGCONT");
     expect(terminal.isRaw).toBe(true);
+    terminal.press("\x1a");
+    foreground = false;
+    process.emit("SIGCONT"); // Ctrl-Z and bg: the terminal is somebody else's
+    expect([terminal.isRaw, keys.listening, terminal.flowing]).toEqual([false, false, false]);
+    expect(new Keys({ input: terminal, ...quiet, foreground: () => false }).listening).toBe(false);
+    terminal.press("?");
+    expect(said.length).toBe(5);
+    const again = new Keys({ input: terminal, ...quiet, raise: (signal) => raised.push(signal) });
     terminal.press("\x03");
-    expect([raised, terminal.isRaw]).toEqual([["SIGTSTP", "SIGINT"], false]);
+    expect(again.listening).toBe(false);
+    expect([raised, terminal.isRaw]).toEqual([["SIGTSTP", "SIGTSTP", "SIGINT"], false]);
   });
 
   it("pause, go on, save and quit a run, and change nothing in it", async () => {

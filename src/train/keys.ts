@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { inForeground } from "./foreground.js";
 
 /** Where keys come from; `process.stdin` is one. */
 export interface KeyInput {
@@ -16,33 +17,50 @@ export interface KeyInput {
 export const keysHelp = "keys: p pause or go on, s save a checkpoint now, q save and quit, ? this help";
 
 /** Keys that a terminal in its normal mode turns into signals. */
-const signalKeys: Readonly<Record<string, NodeJS.Signals>> = { "\x03": "SIGINT", "\x1c": "SIGQUIT" };
-const suspendKey = "\x1a";
+const signalKeys: Readonly<Record<string, NodeJS.Signals>> = { "\x03": "SIGINT", "\x1c": "SIGQUIT", "\x1a": "SIGTSTP" };
+
+/** What {@link Keys} are connected with. */
+export interface KeysOptions {
+  readonly input: KeyInput;
+  /** Tells the user. */
+  readonly say: (text: string) => void;
+  /** Ends the run after the present step. */
+  readonly quit: () => void;
+  /** Sends a signal to this process. */
+  readonly raise?: (signal: NodeJS.Signals) => void;
+  /** Whether the terminal is this process's to use. */
+  readonly foreground?: () => boolean;
+}
 
 /**
- * Listens to single keys while a run trains: only where the input is a terminal, which is in raw mode until `close`, also when the process ends by an error. Ctrl-C and
- * Ctrl-\ stay signals: the terminal is put back first, so that a second one needs nobody to listen.
+ * Listens to single keys while a run trains: only where the input is a terminal and this process is in its foreground. The terminal is in raw mode until `close`, also when the
+ * process ends by an error. Ctrl-C, Ctrl-\ and Ctrl-Z stay signals: the terminal is put back first.
  */
 export class Keys {
   paused = false;
   private saving = false;
-  private readonly wasRaw: boolean;
-  private readonly wasFlowing: boolean;
   private open = false;
+  private wasRaw = false;
+  private wasFlowing = false;
+  private readonly raise: (signal: NodeJS.Signals) => void;
+  private readonly foreground: () => boolean;
   private readonly onData = (data: Buffer | string): void => {
     for (const key of String(data)) this.press(key);
   };
   private readonly onExit = (): void => this.close();
+  private readonly onContinue = (): void => this.start();
 
-  constructor(
-    private readonly input: KeyInput,
-    private readonly say: (text: string) => void,
-    private readonly quit: () => void,
-    private readonly raise: (signal: NodeJS.Signals) => void = (signal) => void process.kill(process.pid, signal),
-  ) {
+  constructor(private readonly options: KeysOptions) {
+    const { raise = (signal) => void process.kill(process.pid, signal), foreground = options.input === process.stdin ? inForeground : () => true } = options;
+    [this.raise, this.foreground] = [raise, foreground];
+    this.start();
+  }
+
+  private start(): void {
+    const { input } = this.options;
+    if (!input.isTTY || input.setRawMode === undefined || !this.foreground()) return;
     this.wasRaw = input.isRaw ?? false;
     this.wasFlowing = input.readableFlowing === true;
-    if (!input.isTTY || input.setRawMode === undefined) return;
     this.open = true;
     input.setRawMode(true);
     input.on("data", this.onData);
@@ -56,25 +74,23 @@ export class Keys {
   }
 
   private press(key: string): void {
+    const { say, quit } = this.options;
     const signal = signalKeys[key];
     if (signal !== undefined) {
       this.close();
+      if (signal === "SIGTSTP") process.once("SIGCONT", this.onContinue); // perhaps in the background
       this.raise(signal);
-    } else if (key === suspendKey) {
-      this.input.setRawMode!(this.wasRaw);
-      process.once("SIGCONT", () => this.open && this.input.setRawMode!(true));
-      this.raise("SIGTSTP");
     } else if (key === "p") {
       this.paused = !this.paused;
-      if (this.paused) this.say("pausing after this step; p goes on, s saves, q saves and quits");
-      else this.say("going on");
+      if (this.paused) say("pausing after this step; p goes on, s saves, q saves and quits");
+      else say("going on");
     } else if (key === "s") {
       this.saving = true;
-      if (!this.paused) this.say("saving a checkpoint after this step");
+      if (!this.paused) say("saving a checkpoint after this step");
     } else if (key === "q") {
-      this.quit();
-      this.say("saving and quitting after this step");
-    } else if (key === "?") this.say(keysHelp);
+      quit();
+      say("saving and quitting after this step");
+    } else if (key === "?") say(keysHelp);
   }
 
   /** Whether a checkpoint was asked for since the last call. */
@@ -97,11 +113,13 @@ export class Keys {
 
   /** Puts the terminal back. */
   close(): void {
+    process.off("SIGCONT", this.onContinue);
     if (!this.open) return;
+    const { input } = this.options;
     this.open = false;
     process.off("exit", this.onExit);
-    this.input.off("data", this.onData);
-    this.input.setRawMode!(this.wasRaw);
-    if (!this.wasFlowing) this.input.pause(); // an open input would keep the process alive
+    input.off("data", this.onData);
+    input.setRawMode!(this.wasRaw);
+    if (!this.wasFlowing) input.pause(); // an open input would keep the process alive
   }
 }

@@ -111,7 +111,10 @@ export class TrainRun {
     const modes = model.modules().map((module) => [module, module.training] as const);
     let stopped: StopReason;
     let test: Evaluation | undefined;
-    if (options.keys) this.keys = new Keys(typeof options.keys === "object" ? options.keys : process.stdin, (text) => this.progress.line(text), () => (this.interrupt.aborted = true));
+    if (options.keys) {
+      const input = typeof options.keys === "object" ? options.keys : process.stdin;
+      this.keys = new Keys({ input, say: (text) => this.progress.line(text), quit: () => (this.interrupt.aborted = true) });
+    }
     if (this.keys?.listening) this.progress.line(keysHelp);
     try {
       if (!model.training) model.train();
