@@ -152,6 +152,38 @@ for base, folder in job["pairs"]:
   }, 300_000);
 });
 
+describe.skipIf(withPeft.length > 0)(`classifiers with adapters in PEFT${reason(withPeft)}`, () => {
+  it("agree: the adapter brings its head along", async () => {
+    const saved = [];
+    for (const [name, head] of [["llama", "score"], ["bert-mlm", "classifier"]]) {
+      const base = goldenPath(`models/${name}`);
+      const model = await models.load<models.TextModel>(base, { task: "sequence-classification", classes: 3 });
+      tune.lora(model, { r: 4, targetModules: [name === "llama" ? "q_proj" : "query"], modulesToSave: [head] });
+      changed(model);
+      const dir = fresh();
+      await tune.savePeft(model, dir, { baseModel: base, taskType: "SEQ_CLS" });
+      const output = noGrad(() => model.forward(tensor(ids[0], { dtype: "i32" }).reshape([1, 8])).logits);
+      // what is fresh in the base and not in the adapter (BERT's pooler) must be the same
+      const rest = Object.fromEntries(await Promise.all([...model.stateDict()].filter(([path]) => path.includes("pooler")).map(async ([path, weight]) => [path, await weight.toArray()] as const)));
+      saved.push({ name, base, dir, rest, ours: (await output.data()) as Float32Array });
+    }
+    const theirs = await run<number[][]>(
+      `
+import torch
+from transformers import AutoModelForSequenceClassification
+from peft import PeftModel
+result = []
+for base, folder, rest in job["cases"]:
+    model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=3)
+    model.load_state_dict({name: torch.tensor(value) for name, value in rest.items()}, strict=False)
+    result.append(PeftModel.from_pretrained(model, folder).eval()(input_ids=torch.tensor([job["ids"]])).logits.flatten().tolist())
+`,
+      { ids: ids[0], cases: saved.map(({ base, dir, rest }) => [base, dir, rest]) },
+    );
+    expect(saved.flatMap(({ name, ours }, i) => same(name, ours, theirs[i]) ?? [])).toEqual([]);
+  }, 300_000);
+});
+
 const texts = ["The cat, the dog; and 1234 birds!", "naïve café — “quoted” text…", "  two  spaces\tand\nlines\r\n", "日本語 と emoji 😀👩‍👩‍👧", "don't we'll I've", "x = y[3] ** 2  # code", ""];
 const corpus = Array.from({ length: 60 }, (_, i) => `the ${["cat", "dog", "bird"][i % 3]} sat on the ${["mat", "log"][i % 2]} ${i}. naïve café 日本語 😀 don't; x = y[${i}] ** 2\n`);
 
