@@ -5,6 +5,7 @@ import { placeBlocks } from "./memory.js";
 import { place, type Assignment } from "./place.js";
 import { schedule } from "./schedule.js";
 import { Simplifier } from "./simplify.js";
+import { readNarrow } from "./narrow.js";
 import { transposeProducts } from "./transpose.js";
 import { arena, type Lifetime, type Plan, type PlanStep, type Slot, type Target } from "./types.js";
 import type { Value } from "./value.js";
@@ -22,7 +23,8 @@ export function compileGraph(nodes: readonly Node[], goal: Goal, target: Target)
   const byNode = simplifier.run(nodes);
   const outputs = goal.outputs.map((node) => byNode[node.index]);
   const assignments = goal.assignments.map((node): Assignment => ({ old: byNode[node.inputs[0].index], value: byNode[node.index] }));
-  const { values, wanted: given } = transposeProducts(simplifier.table.values, { outputs, assignments });
+  const read = readNarrow(simplifier.table.values, { outputs, assignments });
+  const { values, wanted: given } = transposeProducts(read.values, read.wanted);
 
   const late = new Set<number>();
   for (;;) {
