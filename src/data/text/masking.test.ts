@@ -47,6 +47,16 @@ describe("masker", () => {
     expect(all.labels.data.filter((label) => label !== -100)).toHaveLength(rows.reduce((sum, row) => sum + row.length - 2, 0));
   });
 
+  it("hides some words more often than others, and looks for them from the first token too", () => {
+    const rows = tokenizer.encodeBatch(sentences.slice(0, 3));
+    const road = tokenizer.tokenToId("road")!;
+    const { labels, labelPositions, inputIds } = masker(tokenizer, { probability: 1, weight: (id) => (id === road ? 1 : 0), fromFirst: true })(rows, new Random(4));
+    const T = inputIds.shape[1];
+    const found = [...labels.data].flatMap((label, i) => (label === -100 ? [] : [[label, labelPositions.data[i]]]));
+    const places = rows.map((row, i) => i * T + row.indexOf(road));
+    expect(found).toEqual(places.flatMap((at, i) => [[road, at], [road, i * T]]));
+  });
+
   it("needs a mask token and shares that make sense", async () => {
     const other = await trainByteLevelBpe(sentences, { vocabSize: 270 });
     expect(() => masker(other)).toThrow(/has no mask token.*trainWordPiece/);

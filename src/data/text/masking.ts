@@ -13,6 +13,10 @@ export interface MaskOptions {
   readonly masked?: number;
   /** Of these, the share that is replaced by any token; the rest stays as it is. Default: 0.1. */
   readonly random?: number;
+  /** Factor of `probability` for a token, for example less than 1 for frequent ones, of which little is to be learnt. Default: 1 for all. */
+  readonly weight?: (id: number) => number;
+  /** Whether each hidden word is looked for from the first token (`[CLS]`) too, which a classifier will look at. Default: false. */
+  readonly fromFirst?: boolean;
   /** Lengths are filled up to a multiple of this. Default: 8. */
   readonly multipleOf?: number;
   /** What a model has positions for: rows are not filled up beyond it. */
@@ -45,8 +49,8 @@ const labelStep = 32;
  * const loader = new data.DataLoader(rows, { batchSize: 32, shuffle: true, collate: (samples, { random }) => data.toTensors({ ...hide(samples, random) }) });
  */
 export function masker(tokenizer: Tokenizer, options: MaskOptions = {}): (samples: readonly ArrayLike<number>[], random: Random) => MaskedBatch {
-  checkOptions("masker", options, ["probability", "masked", "random", "multipleOf", "maxLength"]);
-  const { probability = 0.15, masked = 0.8, random: replaced = 0.1, multipleOf = 8, maxLength } = options;
+  checkOptions("masker", options, ["probability", "masked", "random", "weight", "fromFirst", "multipleOf", "maxLength"]);
+  const { probability = 0.15, masked = 0.8, random: replaced = 0.1, weight, fromFirst = false, multipleOf = 8, maxLength } = options;
   checkNumber("masker", "probability", probability, { above: 0, max: 1 });
   checkNumber("masker", "masked", masked, { min: 0, max: 1 });
   checkNumber("masker", "random", replaced, { min: 0, max: 1 });
@@ -61,8 +65,8 @@ export function masker(tokenizer: Tokenizer, options: MaskOptions = {}): (sample
     const { length: T, inputIds, attentionMask } = padIds(samples, { padId, multipleOf, maxLength });
     const [places, labels]: [number[], number[]] = [[], []];
     const hide = (at: number): void => {
-      places.push(at);
-      labels.push(inputIds[at]);
+      places.push(at, ...(fromFirst ? [at - (at % T)] : []));
+      labels.push(inputIds[at], ...(fromFirst ? [inputIds[at]] : []));
       const draw = stream.uniform();
       if (draw < masked) inputIds[at] = maskId;
       else if (draw < masked + replaced) inputIds[at] = stream.integer(tokenizer.vocabSize);
@@ -71,7 +75,7 @@ export function masker(tokenizer: Tokenizer, options: MaskOptions = {}): (sample
     samples.forEach((ids, row) => {
       for (let i = 0; i < ids.length; i++) if (!special.has(ids[i])) open.push(row * T + i);
     });
-    for (const at of open) if (stream.chance(probability)) hide(at);
+    for (const at of open) if (stream.chance(weight === undefined ? probability : probability * weight(inputIds[at]))) hide(at);
     if (places.length === 0 && open.length > 0) hide(open[stream.integer(open.length)]);
     const n = labelStep * Math.ceil(Math.max(1, places.length) / labelStep);
     const filled = (list: readonly number[], value: number): Int32Array => Int32Array.from({ length: n }, (_, i) => list[i] ?? value);
