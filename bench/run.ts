@@ -55,7 +55,7 @@ const rounds = Math.max(1, Number(values.rounds));
 const milliseconds = (Number(values.seconds) * 1000) / rounds;
 process.stdout.write(`${cpus()[0].model}, ${cpus().length} CPUs\n`);
 for (const { name, missing: how } of missing) process.stdout.write(`${name}: not here; ${how}\n`);
-const header = ["workload", "peer", "median ms", "min ms", "ratio", "GFLOP/s", "peak", "of peak", "peak MiB", "first ms"];
+const header = ["workload", "peer", "median ms", "min ms", "ratio", "GFLOP/s", "peak", "of peak", "peak MiB", "first ms", "tokens/s"];
 const rows: string[][] = [];
 const report: Record<string, unknown>[] = [];
 for (const workload of chosen) {
@@ -71,8 +71,8 @@ for (const workload of chosen) {
     const least = times.reduce((a, b) => Math.min(a, b), Infinity);
     const gflops = workload.flops / mid / 1e6;
     const ratio = own && own.times.length > 0 ? mid / median(own.times) : NaN;
-    rows.push([workload.name, name, mid.toFixed(3), least.toFixed(3), `${ratio.toFixed(2)}x`, gflops.toFixed(2), peak?.toFixed(0) ?? "", peak === undefined ? "" : `${((100 * gflops) / peak).toFixed(1)} %`, (rss / 2 ** 20).toFixed(0), (first ?? NaN).toFixed(0)]);
-    report.push({ workload: workload.name, peer: name, median: mid, minimum: least, ratio, gflops, peak, rss, first, steps: times.length });
+    rows.push([workload.name, name, mid.toFixed(3), least.toFixed(3), `${ratio.toFixed(2)}x`, gflops.toFixed(2), peak?.toFixed(0) ?? "", peak === undefined ? "" : `${((100 * gflops) / peak).toFixed(1)} %`, (rss / 2 ** 20).toFixed(0), (first ?? NaN).toFixed(0), workload.tokens === undefined ? "" : ((1000 * workload.tokens) / mid).toFixed(0)]);
+    report.push({ workload: workload.name, peer: name, median: mid, minimum: least, ratio, gflops, peak, rss, first, tokens: workload.tokens, steps: times.length });
   }
 }
 const widths = header.map((title, column) => Math.max(title.length, ...rows.filter((row) => row.length > 3).map((row) => (row[column] ?? "").length)));

@@ -1,4 +1,4 @@
-import { compile, F, manualSeed, models, nn, optim, randint, randn, realize, tensor, type Tensor } from "../../src/index.js";
+import { compile, F, manualSeed, models, nn, optim, randint, randn, realize, tensor, tune, type Tensor } from "../../src/index.js";
 import { serve, type Step } from "./serve.js";
 
 class SimpleCNN extends nn.Module {
@@ -25,6 +25,22 @@ async function gpt(workload: string): Promise<Setup> {
   const tokens = (): Tensor => randint(vocab, [batch, T]);
   const model = { forward: (x: Tensor): Tensor => lm.forward(x).logits.reshape([-1, vocab]) };
   return { model, optimizer: new optim.AdamW(lm.parameters(), { lr: 1e-3 }), x: tokens(), y: tokens().reshape([-1]), loss: (output, target) => F.crossEntropy(output, target) };
+}
+
+/** A frozen model with adapters. */
+async function lora(workload: string): Promise<Setup> {
+  const isLlama = workload.includes("llama");
+  const none = { resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0 };
+  const sizes = { hidden_size: 768, intermediate_size: 2048, num_hidden_layers: 12, num_attention_heads: 12, num_key_value_heads: 12, vocab_size: 32000 };
+  const llama = { ...sizes, max_position_embeddings: 512, tie_word_embeddings: true };
+  const lm = await models.create(isLlama ? { model_type: "llama", ...llama } : { model_type: "gpt2", ...none });
+  await realize(...lm.parameters());
+  tune.lora(lm, { r: 8, alpha: 16, targetModules: isLlama ? ["q_proj", "v_proj"] : ["c_attn"] });
+  const vocab = lm.config.vocab_size as number;
+  const tokens = (): Tensor => randint(vocab, [1, 256]);
+  const model = { forward: (x: Tensor): Tensor => lm.forward(x).logits.reshape([-1, vocab]) };
+  const learning = lm.parameters().filter(({ requiresGrad }) => requiresGrad);
+  return { model, optimizer: new optim.AdamW(learning, { lr: 1e-3 }), x: tokens(), y: tokens().reshape([-1]), loss: (output, target) => F.crossEntropy(output, target) };
 }
 
 interface Setup {
@@ -69,6 +85,9 @@ async function setup(workload: string): Promise<Setup> {
     case "gpt_6x384_t256_b4":
     case "gpt2_124m_t256_b1":
       return gpt(workload);
+    case "lora_gpt2_t256":
+    case "lora_llama_t256":
+      return lora(workload);
     default:
       throw new Error(`unknown workload ${workload}`);
   }

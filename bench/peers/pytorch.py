@@ -58,7 +58,26 @@ def gpt(workload):
     return model, torch.optim.AdamW(model.parameters(), lr=1e-3), tokens(), tokens().flatten(), F.cross_entropy
 
 
+def lora(workload):
+    from peft import LoraConfig, get_peft_model
+    from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+    if "llama" in workload:
+        sizes = dict(hidden_size=768, intermediate_size=2048, num_hidden_layers=12, num_attention_heads=12, num_key_value_heads=12, vocab_size=32000)
+        base, targets = LlamaForCausalLM(LlamaConfig(**sizes, max_position_embeddings=512, tie_word_embeddings=True)), ["q_proj", "v_proj"]
+    else:
+        base, targets = GPT2LMHeadModel(GPT2Config(resid_pdrop=0, embd_pdrop=0, attn_pdrop=0)), ["c_attn"]
+    tuned = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=targets, fan_in_fan_out="llama" not in workload))
+    tuned.train()
+    vocab = base.config.vocab_size
+    tokens = lambda: torch.randint(0, vocab, (1, 256))
+    model = lambda x: tuned(x, use_cache=False).logits.flatten(0, 1)
+    return model, torch.optim.AdamW([p for p in tuned.parameters() if p.requires_grad], lr=1e-3), tokens(), tokens().flatten(), F.cross_entropy
+
+
 def setup(workload):
+    if workload.startswith("lora"):
+        return lora(workload)
     if workload.startswith("gpt"):
         return gpt(workload)
     if workload.startswith("cnn"):

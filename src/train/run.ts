@@ -322,7 +322,8 @@ export class TrainRun {
     const byTime = this.options.stop?.seconds === undefined ? Infinity : this.options.stop.seconds - this.seconds;
     const left = Math.min((this.totalSteps - step) * perStep, byTime);
     const inEpoch = Math.floor(number / this.accumulate) + 1;
-    return { epoch: epoch + 1, epochs, step, inEpoch, perEpoch: this.stepsPerEpoch, values: this.recorder.meter.means(), samplesPerSecond, left: Number.isFinite(left) ? left : undefined };
+    const perEpoch = Math.min(this.stepsPerEpoch, inEpoch + this.maxSteps - step); // the last epoch may end early
+    return { epoch: epoch + 1, epochs, step, inEpoch, perEpoch, values: this.recorder.meter.means(), samplesPerSecond, left: Number.isFinite(left) ? left : undefined };
   }
 
   /* ---- saving and resuming ---- */
