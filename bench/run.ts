@@ -1,19 +1,41 @@
-// npm run bench: one training step in Graft and in its peers, in turns on one machine. --filter NAME, --seconds N, --rounds N, --json FILE.
+// npm run bench: one training step in Graft and in its peers, in turns on one machine. --filter NAME, --seconds N, --rounds N, --json FILE,
+// --compare A.json B.json.
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { compare } from "./compare.js";
 import { allPeers, Runner, type Peer } from "./peer.js";
 import { measurePeak } from "./peak.js";
 import { workloads, type Round, type Workload } from "./workloads.js";
 
-const { values } = parseArgs({
-  options: { filter: { type: "string", default: "" }, peers: { type: "string", default: "" }, seconds: { type: "string", default: "4" }, rounds: { type: "string", default: "5" }, json: { type: "string" }, help: { type: "boolean", short: "h" } },
+const { values, positionals } = parseArgs({
+  options: { filter: { type: "string", default: "" }, peers: { type: "string", default: "" }, seconds: { type: "string", default: "4" }, rounds: { type: "string", default: "5" }, json: { type: "string" }, compare: { type: "boolean" }, help: { type: "boolean", short: "h" } },
+  allowPositionals: true,
 });
+/** Lines up columns: the first two to the left. */
+function show(rows: readonly string[][]): void {
+  const widths = rows[0].map((_, column) => Math.max(...rows.filter((row) => row.length > 3).map((row) => (row[column] ?? "").length)));
+  for (const row of rows) process.stdout.write(`${row.map((cell, i) => (i < 2 || row.length === 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ")}\n`);
+}
+function fail(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
 if (values.help) {
-  process.stdout.write("npm run bench -- [--filter NAME] [--peers graft,pytorch] [--seconds 4] [--rounds 5] [--json FILE]\n\nTimes one training step; peers take turns. `npm run bench:peers` installs the JavaScript peers; PyTorch is used if GRAFT_BENCH_PYTHON (or python3) has it.\n");
+  process.stdout.write("npm run bench -- [--filter NAME] [--peers graft,pytorch] [--seconds 4] [--rounds 5] [--json FILE]\nnpm run bench -- --compare A.json B.json\n\nTimes one training step; peers take turns. `npm run bench:peers` installs the JavaScript peers; PyTorch is used if GRAFT_BENCH_PYTHON (or python3) has it.\n");
   process.exit(0);
 }
+if (values.compare) {
+  if (positionals.length !== 2) fail("bench: --compare takes two files that --json wrote.");
+  try {
+    show(compare(positionals[0], positionals[1]));
+  } catch (error) {
+    fail((error as Error).message);
+  }
+  process.exit(0);
+}
+if (positionals.length > 0) fail(`bench: ${positionals[0]} is no option. npm run bench -- --help lists them.`);
 const python = process.env.GRAFT_BENCH_PYTHON ?? "python3";
 const hasTorch = spawnSync(python, ["-c", "import torch"], { stdio: "ignore" }).status === 0;
 const wanted = values.peers.split(",").filter(Boolean);
@@ -21,10 +43,7 @@ const peers = allPeers(hasTorch, python).filter(({ name }) => wanted.length === 
 const missing = peers.filter((peer) => peer.missing !== undefined);
 const present = peers.filter((peer) => peer.missing === undefined);
 const chosen = workloads.filter(({ name }) => name.includes(values.filter));
-if (chosen.length === 0) {
-  process.stderr.write(`bench: no workload matches "${values.filter}". There are: ${workloads.map(({ name }) => name).join(", ")}.\n`);
-  process.exit(1);
-}
+if (chosen.length === 0) fail(`bench: no workload matches "${values.filter}". There are: ${workloads.map(({ name }) => name).join(", ")}.`);
 
 const median = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[times.length >> 1];
 
@@ -75,7 +94,6 @@ for (const workload of chosen) {
     report.push({ workload: workload.name, peer: name, median: mid, minimum: least, ratio, gflops, peak, rss, first, tokens: workload.tokens, steps: times.length });
   }
 }
-const widths = header.map((title, column) => Math.max(title.length, ...rows.filter((row) => row.length > 3).map((row) => (row[column] ?? "").length)));
-for (const row of [header, ...rows]) process.stdout.write(`${row.map((cell, i) => (i < 2 || row.length === 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ")}\n`);
+show([header, ...rows]);
 process.stdout.write("ratio: the peer's median step over Graft's; above 1 Graft is faster. peak: GFLOP/s of fused multiply-adds, the median of one measurement per round.\n");
 if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine: cpus()[0].model, results: report }, null, 2)}\n`);

@@ -18,7 +18,7 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
   merge: { summary: "merge an adapter into its model", load: () => import("./commands/merge.js") },
   generate: { summary: "go on from a text with a language model", load: () => import("./commands/generate.js") },
   chat: { summary: "talk with a language model", load: () => import("./commands/chat.js") },
-  export: { summary: "write a saved model as GGUF (llama.cpp) or one safetensors file", load: () => import("./commands/export.js") },
+  export: { summary: "write a saved model as GGUF (llama.cpp), ONNX or one safetensors file", load: () => import("./commands/export.js") },
   data: { summary: "list the known data sets, or fetch one", load: () => import("./commands/data.js") },
   info: { summary: "version, backend, instruction set, threads", load: () => import("./commands/info.js") },
 };
@@ -32,6 +32,7 @@ Examples:
   graft inspect examples/digits.yaml
   graft pretrain examples/lm/declarations.yaml   a tokenizer and a small GPT from scratch, from text that every checkout has
   graft generate runs/declarations "export interface"
+  graft eval runs/declarations --data valid.txt
 
 Environment: GRAFT_DATA (folder with data sets), GRAFT_THREADS, GRAFT_BACKEND=cpu|reference, GRAFT_DEBUG=1..4, GRAFT_CHECK=1.
 Exit codes: 0 done, 1 a mistake in the input, 2 a mistake in the command line, 130 ended by Ctrl-C.`;
