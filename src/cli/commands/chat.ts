@@ -79,7 +79,7 @@ async function talk(conversation: Conversation, terminal: boolean): Promise<void
       ask();
     }
   } finally {
-    process.off("SIGINT", onInterrupt);
+    if (!interrupted) process.off("SIGINT", onInterrupt); // otherwise the command ends with 130, and a second Ctrl-C must not overtake it
     lines.close();
   }
   if (interrupted) throw new Interrupted();
