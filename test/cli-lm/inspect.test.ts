@@ -48,6 +48,7 @@ describe("graft inspect on a text model", () => {
     const wrong = async (...args: string[]) => here(["inspect", ...args], { cwd: dir });
     expect(await wrong("small", "--length", "0")).toMatchObject({ code: 2, err: expect.stringContaining('--length is "0"') as string });
     expect((await wrong("nosuch")).err).toMatch(/no such file or folder/);
+    expect((await wrong(join("small", "config.json"))).err).toMatch(/is a file, and none of a recipe/);
     expect((await wrong("small", "--length", "500")).err).toMatch(/500/);
   });
 });

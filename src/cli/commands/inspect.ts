@@ -90,6 +90,7 @@ async function open(path: string, { allowCode }: Flags): Promise<Found> {
   }
   const isFile = await stat(path).then((found) => found.isFile(), () => false);
   if (isFile && [".ts", ".mts", ".js", ".mjs"].includes(kind)) return ofTraining(path, (await loadProgram(path)).default);
+  if (isFile) throw new GraftError("config", `inspect: ${path} is a file, and none of a recipe, a program or .safetensors. Name one of these, or the folder of a model.`);
   const { model, config } = await openModel(path, { allowCode });
   return { model: model.train(), inputShape: config.input_shape };
 }
