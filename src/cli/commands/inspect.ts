@@ -34,6 +34,9 @@ Examples:
   graft inspect runs/digits/model.safetensors
   graft inspect models/llama --batch-size 4 --length 1024`;
 
+const recipes = [".yaml", ".yml"];
+const programs = [".ts", ".mts", ".js", ".mjs"];
+
 /** `graft inspect MODEL|FILE` */
 export function setUp(command: Command): void {
   allowCodeOption(command)
@@ -57,7 +60,9 @@ async function inspectFile(path: string, flags: Flags): Promise<void> {
   const batch = whole("--batch-size", flags.batchSize);
   const length = whole("--length", flags.length);
   if (extname(path) === ".safetensors") return listTensors(path, flags.json);
-  const config = [".yaml", ".yml", ".ts", ".mts", ".js", ".mjs"].includes(extname(path)) ? undefined : await textConfig(path);
+  const isFile = await stat(path).then((found) => found.isFile(), () => false);
+  if (isFile && ![...recipes, ...programs].includes(extname(path))) throw new GraftError("config", `inspect: ${path} is a file, and none of a recipe, a program or .safetensors. Name one of these, or the folder of a model.`);
+  const config = isFile ? undefined : await textConfig(path);
   if (config !== undefined) return inspectText(config, { batchSize: batch ?? 1, length, json: flags.json });
   const batchSize = batch ?? 64;
   const { model, inputShape, optimizer, loss } = await open(path, flags);
@@ -84,13 +89,11 @@ const flops = (count: number): string => (count >= 1e9 ? `${(count / 1e9).toFixe
 
 async function open(path: string, { allowCode }: Flags): Promise<Found> {
   const kind = extname(path);
-  if (kind === ".yaml" || kind === ".yml") {
+  if (recipes.includes(kind)) {
     const [{ readRecipe }, { recipeTraining }] = await Promise.all([import("../read-recipe.js"), import("../recipe-training.js")]);
     return ofTraining(path, recipeTraining(await readRecipe(path, [])));
   }
-  const isFile = await stat(path).then((found) => found.isFile(), () => false);
-  if (isFile && [".ts", ".mts", ".js", ".mjs"].includes(kind)) return ofTraining(path, (await loadProgram(path)).default);
-  if (isFile) throw new GraftError("config", `inspect: ${path} is a file, and none of a recipe, a program or .safetensors. Name one of these, or the folder of a model.`);
+  if (programs.includes(kind)) return ofTraining(path, (await loadProgram(path)).default);
   const { model, config } = await openModel(path, { allowCode });
   return { model: model.train(), inputShape: config.input_shape };
 }
