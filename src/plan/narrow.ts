@@ -1,5 +1,6 @@
 import { isMovement, type Wanted } from "./place.js";
-import type { Value } from "./value.js";
+import { rewrite, type Rewriting } from "./rewrite.js";
+import { withInputs, type Value } from "./value.js";
 
 /** f32 values that were only cast from a 16-bit float. */
 const isWidened = (value: Value): boolean => value.kind === "op" && value.op.opcode === "cast" && value.dtype === "f32" && (value.inputs[0].dtype === "bf16" || value.inputs[0].dtype === "f16");
@@ -11,27 +12,21 @@ const isStored = (value: Value): boolean => (isMovement(value) ? isStored(value.
  * copied to f32 in every step nor read twice as slowly.
  */
 export function readNarrow(values: readonly Value[], wanted: Wanted): { values: Value[]; wanted: Wanted } {
-  const renamed = new Map<Value, Value>();
-  const now = (value: Value): Value => renamed.get(value) ?? value;
-  const result: Value[] = [];
   const narrow = new Map<Value, Value | undefined>();
   /** The same values in 16 bits, seen in the same way. */
-  const narrowed = (value: Value): Value | undefined => {
+  const narrowed = (value: Value, add: Rewriting["add"]): Value | undefined => {
     if (narrow.has(value)) return narrow.get(value);
     let found: Value | undefined;
     if (isWidened(value) && isStored(value.inputs[0])) found = value.inputs[0];
     else if (isMovement(value)) {
-      const input = narrowed(value.inputs[0]);
-      if (input !== undefined) result.push((found = { ...value, inputs: [input], dtype: input.dtype }));
+      const input = narrowed(value.inputs[0], add);
+      if (input !== undefined) add((found = { ...value, inputs: [input], dtype: input.dtype }));
     }
     narrow.set(value, found);
     return found;
   };
-  for (const value of values) {
+  return rewrite(values, wanted, (value, { now, add }) => {
     const reads = value.kind === "op" && value.op.trait === "contract" && value.dtype === "f32";
-    const inputs = value.inputs.map((input) => (reads ? narrowed(now(input)) : undefined) ?? now(input));
-    if (!inputs.every((input, i) => input === value.inputs[i])) renamed.set(value, { ...value, inputs });
-    result.push(now(value));
-  }
-  return { values: result, wanted: { outputs: wanted.outputs.map(now), assignments: wanted.assignments.map(({ old, value }) => ({ old, value: now(value) })) } };
+    return reads ? withInputs(value, value.inputs.map(now).map((input) => narrowed(input, add) ?? input)) : undefined;
+  });
 }

@@ -1,6 +1,6 @@
 import { contiguousStrides, outputSpecs, type StridedView } from "../graph/index.js";
 import { copyOp, iotaOp, isContiguous } from "../ops/index.js";
-import type { Value } from "./value.js";
+import { withInputs, type Value } from "./value.js";
 
 /** A value as a window on the memory of its base, which is computed by a step (or given, or a virtual index). */
 export interface Resolved {
@@ -85,8 +85,7 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
         inputs = inputs.map((input) => inMemory(input, strided));
       }
     }
-    const same = inputs.every((input, i) => input === value.inputs[i]);
-    let next: Value = same ? value : { ...value, inputs };
+    let next = withInputs(value, inputs);
     if (isMovement(next) && views.resolve(next) === undefined) next = { ...next, inputs: [copyOf(inputs[0])] };
     if (next !== value) renamed.set(value, next);
     emit(next);

@@ -1,5 +1,6 @@
 import { permuteOp } from "../ops/index.js";
 import { isMovement, type Wanted } from "./place.js";
+import { rewrite } from "./rewrite.js";
 import type { Value } from "./value.js";
 
 /** Whether a value is its input with the last two dims swapped. */
@@ -27,23 +28,13 @@ export function transposeProducts(values: readonly Value[], wanted: Wanted): { v
   for (const value of wanted.outputs) count(value);
   for (const { value } of wanted.assignments) count(value);
 
-  const renamed = new Map<Value, Value>();
-  const now = (value: Value): Value => renamed.get(value) ?? value;
-  const result: Value[] = [];
-  for (const value of values) {
+  return rewrite(values, wanted, (value, { now, add }) => {
     const product = value.inputs[0];
-    if (value.inputs.length === 1 && product.op.trait === "contract" && product.kind === "op" && uses.get(product) === 1 && swapsLastTwo(value)) {
-      const [a, b] = now(product).inputs;
-      const operands = [swapped(b), swapped(a)];
-      const turned: Value = { ...product, inputs: operands, shape: value.shape, origin: value.origin };
-      renamed.set(value, turned);
-      result.push(...operands, turned);
-      continue;
-    }
-    const inputs = value.inputs.map(now);
-    const same = inputs.every((input, i) => input === value.inputs[i]);
-    if (!same) renamed.set(value, { ...value, inputs });
-    result.push(now(value));
-  }
-  return { values: result, wanted: { outputs: wanted.outputs.map(now), assignments: wanted.assignments.map(({ old, value }) => ({ old, value: now(value) })) } };
+    const turns = value.inputs.length === 1 && product.op.trait === "contract" && product.kind === "op" && uses.get(product) === 1 && swapsLastTwo(value);
+    if (!turns) return undefined;
+    const [a, b] = now(product).inputs;
+    const operands = [swapped(b), swapped(a)];
+    operands.forEach(add);
+    return { ...product, inputs: operands, shape: value.shape, origin: value.origin };
+  });
 }

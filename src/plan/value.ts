@@ -19,6 +19,9 @@ export interface Value extends Spec {
   readonly constant: number;
 }
 
+/** The same value of other inputs; itself where they are those that it has. */
+export const withInputs = (value: Value, inputs: readonly Value[]): Value => (inputs.every((input, i) => input === value.inputs[i]) ? value : { ...value, inputs });
+
 /** Makes values, each distinct computation once. */
 export class ValueTable {
   private readonly known = new Map<string, Value>();

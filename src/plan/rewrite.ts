@@ -1,0 +1,24 @@
+import type { Wanted } from "./place.js";
+import { withInputs, type Value } from "./value.js";
+
+/** What a pass asks while it rewrites a graph. */
+export interface Rewriting {
+  /** What stands for a value of the given graph in the new one. */
+  readonly now: (value: Value) => Value;
+  /** Puts a value in front of the present one. */
+  readonly add: (value: Value) => void;
+}
+
+/** One pass over a graph: `replace` gives what stands for a value from here on, or undefined where only its inputs may be others. */
+export function rewrite(values: readonly Value[], wanted: Wanted, replace: (value: Value, rewriting: Rewriting) => Value | undefined): { values: Value[]; wanted: Wanted } {
+  const renamed = new Map<Value, Value>();
+  const now = (value: Value): Value => renamed.get(value) ?? value;
+  const result: Value[] = [];
+  const rewriting: Rewriting = { now, add: (value) => void result.push(value) };
+  for (const value of values) {
+    const next = replace(value, rewriting) ?? withInputs(value, value.inputs.map(now));
+    if (next !== value) renamed.set(value, next);
+    result.push(next);
+  }
+  return { values: result, wanted: { outputs: wanted.outputs.map(now), assignments: wanted.assignments.map(({ old, value }) => ({ old, value: now(value) })) } };
+}
