@@ -3,7 +3,7 @@ import { clearPending, isPendingAssign, pendingAssigns } from "../ops/index.js";
 import { collectNodes, compileGraph } from "../plan/index.js";
 import { currentBackend } from "./device.js";
 import { slotBytes, targetOf } from "./plans.js";
-import { realizeSync } from "./realize.js";
+import { initialValues, realizeSync } from "./realize.js";
 
 /** What a plan would take to run. */
 export interface PlanInfo {
@@ -54,8 +54,8 @@ export function planOf(body: () => readonly Tensor[] | void): PlanInfo {
     }
   }
   // As in a real run, initial values are there before the step: those that it overwrites, and those of frozen parameters.
-  const isInitial = (node: Node): boolean => node.variable !== undefined && node.value === undefined && node.op.trait !== "assign" && !outputs.includes(node);
-  const unknown = [...new Set([...assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined), ...collectNodes([...outputs, ...assignments]).filter(isInitial)])];
+  const overwritten = assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined);
+  const unknown = [...new Set([...overwritten, ...initialValues(collectNodes([...outputs, ...assignments]), outputs)])];
   if (unknown.length > 0) realizeSync(...unknown.map((node) => new Tensor(node)));
   const backend = currentBackend();
   const plan = compileGraph(collectNodes([...outputs, ...assignments]), { outputs, assignments }, targetOf(backend));

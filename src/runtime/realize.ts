@@ -50,6 +50,10 @@ function prepare(targets: readonly Node[]): Run | undefined {
   return bind(outputs, assignments, assigned);
 }
 
+/** Parameters whose initial value is only recorded: to be computed once and stored, not again in every run that reads them. */
+export const initialValues = (nodes: readonly Node[], outputs: readonly Node[]): Node[] =>
+  nodes.filter((node) => node.variable !== undefined && node.value === undefined && node.op.trait !== "assign" && !outputs.includes(node));
+
 /** Finds the plan for nodes and puts their memory in its slots. */
 export function bind(outputs: readonly Node[], assignments: readonly Node[], assigned: readonly Tensor[]): Run {
   const backend = currentBackend();
@@ -61,8 +65,7 @@ export function bind(outputs: readonly Node[], assignments: readonly Node[], ass
   let compiled: Compiled;
   try {
     nodes = collectNodes([...outputs, ...assignments]);
-    // Parameters whose initial value is only recorded: computed once and stored, not again in every run that reads them.
-    const initial = nodes.filter((node) => node.variable !== undefined && node.value === undefined && node.op.trait !== "assign" && !outputs.includes(node));
+    const initial = initialValues(nodes, outputs);
     if (initial.length > 0) {
       void start(bind(initial, [], []), true);
       nodes = collectNodes([...outputs, ...assignments]);
