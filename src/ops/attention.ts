@@ -1,13 +1,10 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { isFloat, recordMany, showShape, type Shape, type Tensor } from "../graph/index.js";
-import { attentionOp, blockedScore, type AttentionAttrs } from "./attention-ops.js";
-import { dropout } from "./dropout.js";
-import { matmul } from "./matmul.js";
-import { expand, reshape, transpose } from "./movement.js";
+import { attentionOp, type AttentionAttrs } from "./attention-ops.js";
+import { attendWhole } from "./attention-weights.js";
+import { expand, reshape } from "./movement.js";
 import { asTensor, operands, toFloat } from "./operand.js";
-import { add, eq, ge, logicalNot, mul, toBool, where } from "./scalar.js";
-import { softmax } from "./softmax.js";
-import { iota } from "./source.js";
+import { toBool } from "./scalar.js";
 
 /** Options of {@link scaledDotProductAttention}. */
 export interface AttentionOptions {
@@ -54,16 +51,7 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
   if (attnMask) checkMask(op, attnMask, [...q.shape.slice(0, -1), S]);
   const inTiles = dropoutP === 0 && T >= tiledFrom && q.ndim <= 4 && q.dtype === v.dtype && (q.dtype === "f32" || q.dtype === "f64") && !(attnMask && isFloat(attnMask.dtype));
   if (inTiles && q.shape.concat(k.shape, v.shape).every((n) => n > 0)) return tiled([q, k, v], attnMask ? toBool(attnMask) : undefined, { scale, causal: isCausal });
-  const lead = q.shape.slice(0, -2);
-  // Query heads that share a key head become more rows of one matrix: k and v are never repeated.
-  const fold = (x: Tensor): Tensor => (enableGqa ? reshape(x, [...k.shape.slice(0, -2), (x.shape[x.ndim - 3] / k.shape[k.ndim - 3]) * T, x.shape[x.ndim - 1]]) : x);
-  const unfold = (x: Tensor): Tensor => (enableGqa ? reshape(x, [...lead, T, x.shape[x.ndim - 1]]) : x);
-
-  const scores = mul(unfold(matmul(fold(q), transpose(k))), scale); // [..., H, T, S]
-  const { masked, blocked } = applyMask(scores, attnMask ?? undefined, isCausal, T, S);
-  let weights = softmax(masked, -1);
-  if (blocked !== undefined) weights = where(blocked, 0, weights); // a row with nothing to look at: 0 instead of an average
-  return unfold(matmul(fold(dropout(weights, { p: dropoutP })), v));
+  return attendWhole(q, k, v, { scale, causal: isCausal, mask: attnMask ?? undefined, dropoutP });
 }
 
 /** Fewer queries than these (generation reads one at a time) would not pay for packing the keys. */
@@ -82,16 +70,4 @@ function tiled(inputs: readonly Tensor[], mask: Tensor | undefined, attrs: Atten
 function checkMask(op: string, mask: Tensor, scores: Shape): void {
   const fits = asTensor(op, "attnMask", mask).ndim <= scores.length && mask.shape.every((n, d) => n === 1 || n === scores[d + scores.length - mask.ndim]);
   if (!fits) throw new GraftError("shape", `${op}: attnMask is ${showShape(mask.shape)}, the scores are ${showShape(scores)}. The mask must broadcast to the scores.`);
-}
-
-/** Scores with forbidden places at {@link blockedScore}; `blocked` marks them where whole rows may be forbidden. */
-function applyMask(scores: Tensor, mask: Tensor | undefined, isCausal: boolean, T: number, S: number): { masked: Tensor; blocked?: Tensor } {
-  if (isCausal) return { masked: where(ge(iota([T, S], 0), iota([T, S], 1)), scores, blockedScore) }; // key 0 is always allowed
-  if (mask === undefined) return { masked: scores };
-  if (!isFloat(mask.dtype)) {
-    const blocked = logicalNot(toBool(mask));
-    return { masked: where(blocked, blockedScore, scores), blocked };
-  }
-  const blocked = eq(mask, -Infinity);
-  return { masked: where(blocked, blockedScore, add(scores, mask)), blocked };
 }

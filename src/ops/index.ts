@@ -5,6 +5,7 @@ export * from "./argreduce.js";
 export * from "./arithmetic.js";
 export * from "./assign.js";
 export * from "./at.js";
+export { attendWhole } from "./attention-weights.js";
 export * from "./attention.js";
 export * from "./batch-norm.js";
 export * from "./binary-losses.js";
