@@ -77,6 +77,24 @@ describe.each(backendNames)("attention in tiles on %s", (backend) => {
     gradcheck((x: Tensor) => (grad((z: Tensor) => F.sum(F.square(f(z, two[1], z)))) as (x: Tensor) => Tensor)(x), [two[0]]);
   });
 
+  it.each([3, 9])("%i queries: leading dims of 1 are stretched, others must be equal", (T) => {
+    const [q, k, v] = [f64([2, 4, T, 5], 1), f64([1, 2, 7, 5], 2), f64([2, 1, 7, 6], 3)];
+    const sdpa = F.scaledDotProductAttention;
+    const close = (got: Tensor, want: Tensor): void => {
+      expect(got.shape).toEqual(want.shape);
+      const expected = want.dataSync();
+      got.dataSync().forEach((value, i) => expect(Math.abs(value - expected[i])).toBeLessThan(1e-12));
+    };
+    const wide = F.expand(k, [2, 2, 7, 5]);
+    const values = F.expand(v, [2, 2, 7, 6]);
+    close(sdpa(q, k, values, { enableGqa: true }), plain(q, wide, values, undefined, 1 / Math.sqrt(5)));
+    const two = F.narrow(q, 1, 0, 2);
+    close(sdpa(two, k, v, { isCausal: true }), plain(two, wide, values, causal(T, 7), 1 / Math.sqrt(5)));
+    const one = F.narrow(F.narrow(q, 0, 0, 1), 1, 0, 1);
+    close(sdpa(one, k, v), plain(F.expand(one, [2, 2, T, 5]), wide, values, undefined, 1 / Math.sqrt(5)));
+    expect(() => sdpa(q, k, v)).toThrow("Leading dims must be equal or 1");
+  });
+
   it("inside a checkpoint the gradients are the same", () => {
     const [q, k, v] = [f64([1, 2, 12, 4], 1), f64([1, 2, 12, 4], 2), f64([1, 2, 12, 4], 3)];
     const f = (x: Tensor): Tensor => F.square(F.transpose(F.scaledDotProductAttention(x, k, v, { isCausal: true }), 1, 2)).mul(3);

@@ -1,5 +1,5 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
-import { isFloat, recordMany, showShape, type Shape, type Tensor } from "../graph/index.js";
+import { broadcastShapes, isFloat, recordMany, showShape, type Shape, type Tensor } from "../graph/index.js";
 import { attentionOp, type AttentionAttrs } from "./attention-ops.js";
 import { attendWhole } from "./attention-weights.js";
 import { expand, reshape } from "./movement.js";
@@ -26,6 +26,8 @@ function checkShapes(q: Shape, k: Shape, v: Shape, grouped: boolean): void {
   if (q.length < 2 || k.length !== q.length || v.length !== q.length) throw wrong("They must be [..., T, E], [..., S, E], [..., S, Ev] with the same number of dims.");
   if (q[q.length - 1] !== k[k.length - 1]) throw wrong(`Query and key need the same last size (${q[q.length - 1]} != ${k[k.length - 1]}).`);
   if (k[k.length - 2] !== v[v.length - 2]) throw wrong(`Key and value need the same length (${k[k.length - 2]} != ${v[v.length - 2]}).`);
+  const lead = [q, k, v].map((shape) => shape.slice(0, grouped ? -3 : -2));
+  if (lead[0].some((_, d) => new Set(lead.map((sizes) => sizes[d]).filter((n) => n !== 1)).size > 1)) throw wrong("Leading dims must be equal or 1; query may have more heads than key and value with enableGqa.");
   if (!grouped) return;
   const [heads, keyHeads, valueHeads] = [q, k, v].map((shape) => shape[shape.length - 3]);
   if (q.length < 3 || keyHeads !== valueHeads || heads % keyHeads !== 0) throw wrong("With enableGqa the heads (dim -3) of query must be a multiple of those of key and value.");
@@ -43,8 +45,7 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
   const { attnMask, dropoutP = 0, isCausal = false, enableGqa = false } = options;
   checkShapes(asTensor(op, "query", query).shape, asTensor(op, "key", key).shape, asTensor(op, "value", value).shape, enableGqa);
   if (attnMask && isCausal) throw new GraftError("argument", `${op}: attnMask and isCausal are both given. Put the causal mask into attnMask: F.tril of ones.`);
-  const [q, k] = operands(op, toFloat(query), toFloat(key));
-  const v = toFloat(value);
+  const [q, k, v] = stretched([...operands(op, toFloat(query), toFloat(key)), toFloat(value)], enableGqa);
   const [T, E] = q.shape.slice(-2);
   const S = k.shape[k.ndim - 2];
   const scale = checkNumber(op, "scale", options.scale ?? 1 / Math.sqrt(E));
@@ -52,6 +53,13 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
   const inTiles = dropoutP === 0 && T >= tiledFrom && q.ndim <= 4 && q.dtype === v.dtype && (q.dtype === "f32" || q.dtype === "f64") && !(attnMask && isFloat(attnMask.dtype));
   if (inTiles && q.shape.concat(k.shape, v.shape).every((n) => n > 0)) return tiled([q, k, v], attnMask ? toBool(attnMask) : undefined, { scale, causal: isCausal });
   return attendWhole(q, k, v, { scale, causal: isCausal, mask: attnMask ?? undefined, dropoutP });
+}
+
+/** The same with equal leading dims: sizes of 1 are stretched. With `grouped` each keeps its number of heads. */
+function stretched(inputs: readonly Tensor[], grouped: boolean): Tensor[] {
+  const own = grouped ? -3 : -2;
+  const lead = inputs.map((x): Shape => x.shape.slice(0, own)).reduce((a, b) => broadcastShapes("scaledDotProductAttention", a, b));
+  return inputs.map((x) => expand(x, [...lead, ...x.shape.slice(own)]));
 }
 
 /** Fewer queries than these (generation reads one at a time) would not pay for packing the keys. */
