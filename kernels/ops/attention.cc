@@ -51,9 +51,9 @@ template <class T> static void forwardTask(const Problem& p, const Step& step, i
   T* const logs = static_cast<T*>(step.out[1].data) + (b * p.H + h) * p.T + r0;
   for (int64_t i = 0; i < n; i++) m.top[i] = -T(__builtin_inf()), m.total[i] = 0;
   memset(y, 0, size_t(n * p.D) * sizeof(T));
-  const int64_t last = p.causal ? lesser(p.S, r0 + n) : p.S;
+  const int64_t last = p.causal ? rows::smaller(p.S, r0 + n) : p.S;
   for (int64_t j = 0; j < last; j += kKeys) {
-    const int64_t keys = lesser(kKeys, last - j), from = p.firstQuery(j) > r0 ? p.firstQuery(j) - r0 : 0, count = n - from;
+    const int64_t keys = rows::smaller(kKeys, last - j), from = p.firstQuery(j) > r0 ? p.firstQuery(j) - r0 : 0, count = n - from;
     gemm::packB(m.keys, p.E, 0, k.byColumns(p.dtype), j, keys, 0, p.E);
     gemm::packB(m.values, keys, 0, v.byRows(p.dtype), 0, p.D, j, keys);
     product(m.scores, kKeys, count, keys, q.left(r0 + from), gemm::Side<T>::packed(m.keys, p.E, 0), p.E, false);
@@ -82,7 +82,7 @@ template <class T> static int forward(const Problem& p, const Step& step, const 
     const ForwardMemory<T> m(p, memory);
     for (int64_t t = begin; t < end; t++) {
       const int64_t r0 = (blocks - 1 - t % blocks) * kQueries;   // causal: those with most to do first
-      forwardTask<T>(p, step, t / blocks / p.H, t / blocks % p.H, r0, lesser(kQueries, p.T - r0), m);
+      forwardTask<T>(p, step, t / blocks / p.H, t / blocks % p.H, r0, rows::smaller(kQueries, p.T - r0), m);
     }
   });
   return failed ? memoryShort(context, "attention") : 0;

@@ -78,7 +78,7 @@ template <class T> class Cutter {
   explicit Cutter(void* memory) : at_(static_cast<char*>(memory)) {}
   T* take(int64_t elements) {
     T* const here = reinterpret_cast<T*>(at_);
-    const int64_t bytes = (elements * int64_t(sizeof(T)) + 63) & ~int64_t(63);
+    const int64_t bytes = gemm::roundUp64(elements * int64_t(sizeof(T)));
     used_ += bytes;
     if (at_) at_ += bytes;
     return here;
@@ -91,7 +91,6 @@ template <class T> class Cutter {
 };
 
 static inline int memoryShort(const Context& context, const char* kernel) { return rows::fail(context, kernel, "no memory for its working buffers"); }
-static inline int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // c[rows, cols] (+)= a b, b packed.
 template <class T> static inline void product(T* c, int64_t ldc, int64_t rows, int64_t cols, const gemm::Side<T>& a, const gemm::Side<T>& b, int64_t steps, bool add) {

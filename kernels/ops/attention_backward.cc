@@ -35,7 +35,7 @@ template <class T> static void backwardTask(const Problem& p, const Step& step, 
   memset(dv, 0, size_t(p.S * p.D) * sizeof(T));
   const int64_t keyWidth = gemm::wholeVectors<T>(p.E), valueWidth = gemm::wholeVectors<T>(p.D);
   for (int64_t j = 0; j < p.S; j += kKeys) {
-    const int64_t n = lesser(kKeys, p.S - j);
+    const int64_t n = rows::smaller(kKeys, p.S - j);
     gemm::packB(m.keysAcross + j * p.E, p.E, 0, k.byColumns(p.dtype), j, n, 0, p.E);
     gemm::packB(m.valuesAcross + j * p.D, p.D, 0, v.byColumns(p.dtype), j, n, 0, p.D);
     gemm::packB(m.keys + j * keyWidth, n, 0, k.byRows(p.dtype), 0, p.E, j, n);
@@ -53,11 +53,11 @@ template <class T> static void backwardTask(const Problem& p, const Step& step, 
       m.means[t] = T(total[0]);
     }
     for (int64_t r0 = 0; r0 < p.T; r0 += kQueries) {
-      const int64_t n = lesser(kQueries, p.T - r0);
+      const int64_t n = rows::smaller(kQueries, p.T - r0);
       gemm::packB(m.queries + r0 * keyWidth, n, 0, q.byRows(p.dtype), 0, p.E, r0, n);
       gemm::packB(m.outputs + r0 * valueWidth, n, 0, dy.byRows(p.dtype), 0, p.D, r0, n);
       for (int64_t j = 0; j < p.S && (!p.causal || j < r0 + n); j += kKeys) {
-        const int64_t all = lesser(kKeys, p.S - j), keys = p.causal ? lesser(all, r0 + n - j) : all;
+        const int64_t all = rows::smaller(kKeys, p.S - j), keys = p.causal ? rows::smaller(all, r0 + n - j) : all;
         const int64_t from = p.firstQuery(j) > r0 ? p.firstQuery(j) - r0 : 0, count = n - from;
         product(m.weights, kKeys, count, all, q.left(r0 + from), gemm::Side<T>::packed(m.keysAcross + j * p.E, p.E, 0), p.E, false);
         product(m.slopes, kKeys, count, all, dy.left(r0 + from), gemm::Side<T>::packed(m.valuesAcross + j * p.D, p.D, 0), p.D, false);

@@ -7,6 +7,9 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace conv {
 
+using rows::larger;
+using rows::smaller;
+
 constexpr int64_t kLargest = int64_t(1) << 31;   // of a size or an attribute: products of two stay far from overflow
 
 // x [batch, groups * in, x[0], x[1]], w [groups * out, in, kernel[0], kernel[1]], y [batch, groups * out, y[0], y[1]]
@@ -19,8 +22,6 @@ struct Problem {
 static inline int64_t floorMod(int64_t a, int64_t b) { const int64_t m = a % b; return m < 0 ? m + b : m; }
 static inline int64_t floorDiv(int64_t a, int64_t b) { return (a - floorMod(a, b)) / b; }
 static inline int64_t ceilDiv(int64_t a, int64_t b) { return -floorDiv(-a, b); }
-static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t roundUp(int64_t a, int64_t unit) { return (a + unit - 1) / unit * unit; }
 
 // Views x, w, y in their roles, whichever of them the step computes (that one is `result`; its dtype is the epilogue's affair).

@@ -7,8 +7,6 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace gemm {
 
-static inline int64_t roundUp64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
-
 // One matmul step. Tasks are (batch, column tile, row tile, piece of the inner sum). An operand that several tasks of one matrix read is packed once for
 // all of them, otherwise each task packs the block that it is about to use.
 template <class T> class Gemm {

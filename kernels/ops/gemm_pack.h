@@ -7,6 +7,9 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace gemm {
 
+// Buffers are cut from a worker's memory in whole cache lines.
+static inline int64_t roundUp64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
+
 struct Bf16 { uint16_t bits; };
 struct F16 { uint16_t bits; };
 
