@@ -10,6 +10,7 @@ export type { ForwardHook, ForwardPreHook } from "./forward.js";
 export * as init from "./init.js";
 export * from "./linear.js";
 export * from "./loss.js";
+export { rememberModes } from "./modes.js";
 export * from "./module.js";
 export * from "./norm.js";
 export * from "./parameter.js";

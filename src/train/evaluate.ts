@@ -1,6 +1,6 @@
 import { checkNumber, checkOptions } from "../base/index.js";
 import { noGrad, type Tensor } from "../graph/index.js";
-import type { Module } from "../nn/index.js";
+import { rememberModes, type Module } from "../nn/index.js";
 import { argmax, getRandomState, setRandomState } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { objective, samplesIn, type Objective } from "./batch.js";
@@ -64,7 +64,7 @@ export async function evaluate(model: Module, source: DataSource, options: Evalu
   const loader = evaluationLoader("train.evaluate", "the data", source, batchSize);
   const classes = options.classes ?? (source as { classes?: readonly string[] }).classes ?? (loader as { dataset?: { classes?: readonly string[] } }).dataset?.classes;
   const run = new EvaluationRun(model, objective(loss, step), metrics, classes, options.count);
-  const modes = model.modules().map((module) => [module, module.training] as const);
+  const restoreModes = rememberModes(model);
   const random = getRandomState();
   const epoch = loader.epoch;
   let batches = 0;
@@ -72,13 +72,12 @@ export async function evaluate(model: Module, source: DataSource, options: Evalu
   try {
     model.eval();
     for await (const batch of loader) {
-      const output = await run.batch(batch, (error) => locate(error, { op: "train.evaluate", batch, model, loader, epoch, number: batches }));
-      void output;
+      await run.batch(batch, (error) => locate(error, { op: "train.evaluate", batch, model, loader, epoch, number: batches }));
       batches++;
       if ((aborted = signal?.aborted ?? false)) break;
     }
   } finally {
-    for (const [module, training] of modes) module.training = training;
+    restoreModes();
     setRandomState(random);
   }
   return run.result(aborted);

@@ -2,7 +2,7 @@ import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import type { text } from "../data/index.js";
 import { fromData, noGrad, type Tensor } from "../graph/index.js";
 import { contextLength, type CausalModel } from "../models/index.js";
-import type { Module } from "../nn/index.js";
+import { rememberModes, type Module } from "../nn/index.js";
 import { F } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { outputOf } from "./text-output.js";
@@ -47,7 +47,7 @@ export async function likelihoods(model: Module, samples: readonly text.TokenSam
   if (long >= 0) throw new GraftError("shape", `train.likelihoods: sample ${long} has ${samples[long].inputIds.length} tokens, the model has positions for ${limit}. Cut its beginning off, or use windows (train.evaluateText).`);
   const found = new Array<Likelihood>(samples.length);
   const order = samples.map((_, i) => i).sort((a, b) => samples[b].inputIds.length - samples[a].inputIds.length); // long ones first: what does not fit into memory shows at once
-  const modes = model.modules().map((module) => [module, module.training] as const);
+  const restoreModes = rememberModes(model);
   model.eval();
   try {
     let done = 0;
@@ -61,7 +61,7 @@ export async function likelihoods(model: Module, samples: readonly text.TokenSam
       onProgress?.(done);
     }
   } finally {
-    for (const [module, training] of modes) module.training = training;
+    restoreModes();
   }
   return found;
 }

@@ -1,6 +1,6 @@
 import { env, GraftError } from "../base/index.js";
 import type { LoaderState } from "../data/index.js";
-import type { Module } from "../nn/index.js";
+import { rememberModes, type Module } from "../nn/index.js";
 import { EMA, LBFGS, Optimizer } from "../optim/index.js";
 import { F, getRandomState, setRandomState } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
@@ -108,7 +108,7 @@ export class TrainRun {
   /** Trains to the end, or until something stops it. */
   async run(resumeFrom: string | undefined): Promise<FitResult> {
     const { model, options } = this;
-    const modes = model.modules().map((module) => [module, module.training] as const);
+    const restoreModes = rememberModes(model);
     let stopped: StopReason;
     let test: Evaluation | undefined;
     if (options.keys) {
@@ -130,7 +130,7 @@ export class TrainRun {
     } finally {
       this.keys?.close();
       this.progress.clear();
-      for (const [module, training] of modes) module.training = training;
+      restoreModes();
     }
     const { recorder: { history, watcher }, step: steps, seconds, samplesPerSecond, folder, resumedFrom } = this;
     const result: FitResult = { history, best: watcher.best, stopped, steps, seconds, samplesPerSecond, test, checkpoint: folder?.last, resumedFrom };

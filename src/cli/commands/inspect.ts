@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { GraftError } from "../../base/index.js";
 import { allocate, fromData, noGrad, sizeOf, type Shape, type Tensor } from "../../graph/index.js";
 import { readSafetensorsHeader } from "../../io/index.js";
-import type { Module } from "../../nn/index.js";
+import { rememberModes, type Module } from "../../nn/index.js";
 import { getRandomState, setRandomState } from "../../ops/index.js";
 import { planOf, type PlanInfo } from "../../runtime/index.js";
 import { inspect, type InspectOptions, type LossFunction } from "../../train/index.js";
@@ -110,14 +110,14 @@ async function ofTraining(path: string, training: unknown): Promise<Found> {
 
 /** What the forward pass of a batch takes, in evaluation mode. */
 function planInference(model: Module, shape: Shape): PlanInfo {
-  const modes = model.modules().map((module) => [module, module.training] as const);
+  const restoreModes = rememberModes(model);
   const random = getRandomState();
   const input = fromData(allocate("f32", sizeOf(shape)), shape, "f32");
   try {
     model.eval();
     return planOf(() => [noGrad(() => model.forward(...([input] as never[])) as Tensor)]);
   } finally {
-    for (const [module, training] of modes) module.training = training;
+    restoreModes();
     setRandomState(random);
   }
 }

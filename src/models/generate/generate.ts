@@ -1,5 +1,5 @@
 import { GraftError } from "../../base/index.js";
-import type { Module } from "../../nn/index.js";
+import { rememberModes, type Module } from "../../nn/index.js";
 import type { CausalModel } from "../text/types.js";
 import { argmax, candidates, largest, logSumExp, penalize, pick } from "./logits.js";
 import { promptsOf, roomFor, settingsOf, streamsOf, type GenerateOptions, type Prompts, type Settings } from "./options.js";
@@ -47,12 +47,12 @@ export function requireCausal(op: string, model: Module): asserts model is Causa
 
 /** Runs `body` with a model in evaluation mode and puts every module's mode back. */
 export async function* evaluating<T>(model: Module, body: () => AsyncGenerator<T, void, undefined>): AsyncGenerator<T, void, undefined> {
-  const modes = model.modules().map((module) => [module, module.training] as const);
+  const restoreModes = rememberModes(model);
   model.eval();
   try {
     yield* body();
   } finally {
-    for (const [module, training] of modes) module.training = training;
+    restoreModes();
   }
 }
 

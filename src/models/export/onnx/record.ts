@@ -1,6 +1,6 @@
 import { GraftError } from "../../../base/index.js";
 import { leafNode, nextNodeId, noGrad, Tensor, type DType, type Node } from "../../../graph/index.js";
-import type { Module } from "../../../nn/index.js";
+import { rememberModes, type Module } from "../../../nn/index.js";
 import { cannotWrite } from "./problem.js";
 import { sizeAt, type Axis, type Size } from "./size.js";
 
@@ -50,7 +50,7 @@ export interface Recording {
 function withPaths<T>(model: Module, body: () => T): { readonly result: T; readonly pathOf: Map<number, string> } {
   const pathOf = new Map<number, string>();
   const removers: (() => void)[] = [];
-  const training = model.modules().map((module) => [module, module.training] as const);
+  const restoreModes = rememberModes(model);
   const begins: number[] = [];
   try {
     model.eval();
@@ -65,7 +65,7 @@ function withPaths<T>(model: Module, body: () => T): { readonly result: T; reado
     return { result: noGrad(body), pathOf };
   } finally {
     for (const remove of removers) remove();
-    for (const [module, on] of training) module.training = on;
+    restoreModes();
   }
 }
 
