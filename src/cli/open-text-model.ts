@@ -1,7 +1,7 @@
 import { GraftError } from "../base/index.js";
 import { tokenizers } from "../data/index.js";
 import { modelFolder } from "../io/index.js";
-import { load, type CausalModel, type LoadTextOptions } from "../models/index.js";
+import { isCausal, load, type CausalModel, type LoadTextOptions } from "../models/index.js";
 import type { Module } from "../nn/index.js";
 import { UsageError } from "./exit.js";
 
@@ -19,10 +19,9 @@ export interface TextModelFolder {
 export async function openTextModel(dir: string, options: LoadTextOptions = {}): Promise<TextModelFolder> {
   const folder = await modelFolder(dir);
   const [model, tokenizer] = [await load<Module>(folder, options), await tokenizers.Tokenizer.load(folder)];
-  if (typeof (model as { newCache?: unknown }).newCache !== "function") throw new GraftError("config", `${dir}: ${model.constructor.name} does not predict next tokens. Name the folder of a causal language model (GPT-2, Llama, Qwen, ...).`);
-  const causal = model as Module as CausalModel;
-  tokenizer.checkFits(causal.config.vocab_size as number, dir);
-  return { model: causal, tokenizer };
+  if (!isCausal(model)) throw new GraftError("config", `${dir}: ${model.constructor.name} does not predict next tokens. Name the folder of a causal language model (GPT-2, Llama, Qwen, ...).`);
+  tokenizer.checkFits(model.config.vocab_size as number, dir);
+  return { model, tokenizer };
 }
 
 /** The number that a flag gives. Throws `UsageError`. */

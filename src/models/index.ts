@@ -24,4 +24,4 @@ export type { Phi3ForCausalLM, Phi3ForSequenceClassification } from "./phi3.js";
 export type { Qwen2ForCausalLM, Qwen2ForSequenceClassification } from "./qwen2.js";
 export type { Qwen3ForCausalLM, Qwen3ForSequenceClassification } from "./qwen3.js";
 export type { RobertaForMaskedLM, RobertaForSequenceClassification, RobertaForTokenClassification } from "./roberta.js";
-export type { CacheOptions, CausalModel, TextConfig, TextInputs, TextModel, TextOutput } from "./text/types.js";
+export { isCausal, type CacheOptions, type CausalModel, type TextConfig, type TextInputs, type TextModel, type TextOutput } from "./text/types.js";

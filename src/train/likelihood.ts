@@ -1,7 +1,7 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import type { text } from "../data/index.js";
 import { fromData, noGrad, type Tensor } from "../graph/index.js";
-import { contextLength, type CausalModel } from "../models/index.js";
+import { contextLength, isCausal, type CausalModel } from "../models/index.js";
 import { rememberModes, type Module } from "../nn/index.js";
 import { F } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
@@ -68,10 +68,8 @@ export async function likelihoods(model: Module, samples: readonly text.TokenSam
 
 /** The longest input of a model that predicts next tokens. Throws `argument` for another model. */
 export function requireDecoder(op: string, model: Module): number {
-  if (typeof (model as { newCache?: unknown }).newCache !== "function") {
-    throw new GraftError("argument", `${op}: ${model.constructor.name} does not predict next tokens. Pass a causal language model (GPT-2, Llama, Qwen, ...).`);
-  }
-  return contextLength(model as CausalModel) ?? Infinity;
+  if (!isCausal(model)) throw new GraftError("argument", `${op}: ${model.constructor.name} does not predict next tokens. Pass a causal language model (GPT-2, Llama, Qwen, ...).`);
+  return contextLength(model) ?? Infinity;
 }
 
 async function scored(model: Module, samples: readonly text.TokenSample[], limit: number): Promise<Likelihood[]> {

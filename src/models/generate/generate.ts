@@ -1,6 +1,6 @@
 import { GraftError } from "../../base/index.js";
 import { rememberModes, type Module } from "../../nn/index.js";
-import type { CausalModel } from "../text/types.js";
+import { isCausal, type CausalModel } from "../text/types.js";
 import { argmax, candidates, largest, logSumExp, penalize, pick } from "./logits.js";
 import { promptsOf, roomFor, settingsOf, streamsOf, type GenerateOptions, type Prompts, type Settings } from "./options.js";
 import { Session } from "./session.js";
@@ -42,7 +42,7 @@ export interface Generation {
 
 /** Throws unless a model can continue text. */
 export function requireCausal(op: string, model: Module): asserts model is CausalModel {
-  if (typeof (model as { newCache?: unknown }).newCache !== "function") throw new GraftError("argument", `${op}: ${model.constructor.name} does not predict next tokens. Load a causal language model (GPT-2, Llama, Qwen, Mistral, Mixtral, Gemma 2, Phi 3).`);
+  if (!isCausal(model)) throw new GraftError("argument", `${op}: ${model.constructor.name} does not predict next tokens. Load a causal language model (GPT-2, Llama, Qwen, Mistral, Mixtral, Gemma 2, Phi 3).`);
 }
 
 /** Runs `body` with a model in evaluation mode and puts every module's mode back. */

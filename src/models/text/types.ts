@@ -67,3 +67,6 @@ export type CausalModel = TextModel & {
   /** Keys of a sequence that grows beyond this length must be computed again (LongRoPE has other frequencies there). */
   readonly cacheLimit?: number;
 };
+
+/** Whether a model is one of those that predict next tokens. */
+export const isCausal = (model: Module): model is CausalModel => typeof (model as { readonly newCache?: unknown }).newCache === "function";

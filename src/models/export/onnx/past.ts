@@ -1,8 +1,8 @@
 import { GraftError } from "../../../base/index.js";
 import type { Tensor } from "../../../graph/index.js";
 import { F, full } from "../../../ops/index.js";
-import { KVCache } from "../../../nn/index.js";
-import type { CausalModel } from "../../text/types.js";
+import { KVCache, type Module } from "../../../nn/index.js";
+import { isCausal } from "../../text/types.js";
 
 /** Sizes of the keys and values of a model. */
 export interface PastShape {
@@ -12,12 +12,12 @@ export interface PastShape {
 }
 
 /** The sizes of a model's keys. Throws `config` for a model that keeps none, or whose keys do not stay what they are. */
-export function pastShape(model: object): PastShape {
-  const { newCache, cacheLimit } = model as Partial<CausalModel>;
+export function pastShape(model: Module): PastShape {
   const name = model.constructor.name;
-  if (newCache === undefined) throw new GraftError("config", `exportOnnx: ${name} does not predict next tokens, so it keeps no keys and values. Leave cache out.`);
+  if (!isCausal(model)) throw new GraftError("config", `exportOnnx: ${name} does not predict next tokens, so it keeps no keys and values. Leave cache out.`);
+  const { cacheLimit } = model;
   if (cacheLimit !== undefined) throw new GraftError("config", `exportOnnx: beyond ${cacheLimit} tokens ${name} (LongRoPE) turns all keys by other angles, so they cannot be kept. Leave cache out.`);
-  const { keys } = (model as CausalModel).newCache({ batch: 1, capacity: 1 });
+  const { keys } = model.newCache({ batch: 1, capacity: 1 });
   const [, heads, , headDim] = keys[0].shape;
   return { layers: keys.length, heads, headDim };
 }

@@ -2,7 +2,7 @@ import { GraftError } from "../../../base/index.js";
 import { showShape, Tensor } from "../../../graph/index.js";
 import type { Module } from "../../../nn/index.js";
 import { isHuggingFace } from "../../text/hugging-face.js";
-import type { TextModel } from "../../text/types.js";
+import { isCausal, type TextModel } from "../../text/types.js";
 import { GivenCache, pastShape } from "./past.js";
 import type { GraphInput, Program } from "./record.js";
 import { plus, type Axis, type Size } from "./size.js";
@@ -61,7 +61,7 @@ function lengthAxis(model: TextModel, causal: boolean): Axis {
 
 /** A text model: token ids and a mask in, logits out, under Hugging Face's names; with `cache` also positions, and keys and values in and out. */
 function textProgram(model: TextModel, { batch, length, cache = false }: ProgramOptions): Program {
-  const causal = typeof (model as { newCache?: unknown }).newCache === "function";
+  const causal = isCausal(model);
   const past = cache ? pastShape(model) : undefined;
   const { axes, dims } = axesOf([[batchAxis, batch], [() => lengthAxis(model, causal), length], [() => probes("past_sequence_length", 200, Infinity), past === undefined ? 0 : undefined]]);
   const [B, T, P] = dims;

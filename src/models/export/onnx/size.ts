@@ -38,10 +38,7 @@ export const minus = (a: Size, b: Size): Size => combine(a, b, (x, y) => x - y);
 /** a * factor */
 export const times = (a: Size, factor: number): Size => combine(a, 0, (x) => x * factor);
 /** Whether two sizes are the same whatever the axes are. */
-export const sameSize = (a: Size, b: Size): boolean => {
-  const difference = minus(a, b);
-  return difference === 0;
-};
+export const sameSize = (a: Size, b: Size): boolean => minus(a, b) === 0;
 /** Whether two shapes are the same whatever the axes are. */
 export const sameSizes = (a: readonly Size[], b: readonly Size[]): boolean => a.length === b.length && a.every((size, d) => sameSize(size, b[d]));
 
