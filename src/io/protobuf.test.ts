@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ProtoWriter } from "./protobuf.js";
+import { protoFields, ProtoWriter } from "./protobuf.js";
 
 const hex = (writer: ProtoWriter): string => Buffer.from(writer.finish()).toString("hex");
 
@@ -18,6 +18,12 @@ describe("protobuf", () => {
     expect(hex(new ProtoWriter().int(1, 2 ** 31))).toBe("088080808008");
     expect(hex(new ProtoWriter().int(1, 2n ** 63n - 1n))).toBe("08ffffffffffffffff7f");
     expect(hex(new ProtoWriter().int(20, 7))).toBe("a00107"); // a field above 15
+  });
+
+  it("fields are read as they were written", () => {
+    const writer = new ProtoWriter().int(1, 2 ** 40).double(2, 0.5).float(20, 1).string(3, "ab").int(1, 0);
+    const fields = protoFields(Buffer.from(writer.finish())).map(([field, value]) => [field, typeof value === "number" ? value : value.toString("hex")]);
+    expect(fields).toEqual([[1, 2 ** 40], [2, "000000000000e03f"], [20, "0000803f"], [3, "6162"], [1, 0]]);
   });
 
   it("a header stands for bytes that come later", () => {

@@ -80,3 +80,32 @@ export class ProtoWriter {
     return Uint8Array.from(this.bytes);
   }
 }
+
+/**
+ * The fields of a protobuf message in their order: numbers of varints (exact up to 2^53), bytes of all others. Of bytes that are no message it gives something.
+ * @example
+ * protoFields(Buffer.from("089601", "hex")); // [[1, 150]]
+ */
+export function protoFields(bytes: Buffer): [field: number, value: number | Buffer][] {
+  const found: [number, number | Buffer][] = [];
+  let at = 0;
+  const read = (): number => {
+    let [value, factor] = [0, 1];
+    for (;;) {
+      const byte = bytes[at++];
+      value += (byte & 127) * factor;
+      if (!(byte & 128)) return value;
+      factor *= 128;
+    }
+  };
+  while (at < bytes.length) {
+    const key = read();
+    const type = key & 7;
+    if (type === wire.varint) found.push([key >> 3, read()]);
+    else {
+      const length = type === wire.fixed64 ? 8 : type === wire.fixed32 ? 4 : read();
+      found.push([key >> 3, bytes.subarray(at, (at += length))]);
+    }
+  }
+  return found;
+}

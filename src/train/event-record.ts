@@ -1,4 +1,4 @@
-import { ProtoWriter } from "../io/index.js";
+import { protoFields, ProtoWriter } from "../io/index.js";
 import { crc32c } from "./crc32c.js";
 
 /** What an event holds: the version of the file, or numbers by their tags. */
@@ -55,34 +55,9 @@ export function encodeEvent({ wallTime, step, fileVersion, scalars }: Event): Ui
 export function readEvent(bytes: Buffer): { readonly step: number; readonly tags: readonly string[] } {
   let step = 0;
   const tags: string[] = [];
-  for (const [number, value] of fields(bytes)) {
+  for (const [number, value] of protoFields(bytes)) {
     if (number === 2) step = value as number;
-    if (number === 5) for (const [, entry] of fields(value as Buffer)) tags.push(String(fields(entry as Buffer)[0][1]));
+    if (number === 5) for (const [, entry] of protoFields(value as Buffer)) tags.push(String(protoFields(entry as Buffer)[0][1]));
   }
   return { step, tags };
-}
-
-/** The fields of a message: numbers of varints, bytes of all others (wire types: 0 a varint, 1 eight bytes, 2 a length and so many bytes, 5 four bytes; a key is number * 8 + type). */
-function fields(bytes: Buffer): [number: number, value: number | Buffer][] {
-  const found: [number, number | Buffer][] = [];
-  let at = 0;
-  const read = (): number => {
-    let [value, factor] = [0, 1];
-    for (;;) {
-      const byte = bytes[at++];
-      value += (byte & 127) * factor;
-      if (!(byte & 128)) return value;
-      factor *= 128;
-    }
-  };
-  while (at < bytes.length) {
-    const key = read();
-    const type = key & 7;
-    if (type === 0) found.push([key >> 3, read()]);
-    else {
-      const length = type === 1 ? 8 : type === 5 ? 4 : read();
-      found.push([key >> 3, bytes.subarray(at, (at += length))]);
-    }
-  }
-  return found;
 }

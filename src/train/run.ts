@@ -27,6 +27,8 @@ import type { Batch, BatchSource, Callbacks, FitOptions, FitResult, StopReason }
 
 /** Random streams of training begin here, far from those that made the initial weights of a model with the same seed. */
 const firstStream = 2 ** 40;
+/** The answer to a wish for a checkpoint where there is nowhere to put it. */
+const noFolder = "there is no checkpoint folder, so nothing can be saved (checkpoint: { dir })";
 
 /** One call of `fit`: everything that changes while it trains. */
 export class TrainRun {
@@ -225,11 +227,11 @@ export class TrainRun {
   }
   private saveIsDue(epochEnd: boolean): boolean {
     const wanted = this.keys?.takeSave() ?? false;
-    if (wanted && this.folder === undefined) this.progress.line("there is no checkpoint folder, so nothing can be saved (checkpoint: { dir })");
+    if (wanted && this.folder === undefined) this.progress.line(noFolder);
     return this.folder !== undefined && (wanted || this.folder.isDue(this.step, { epochEnd, best: this.recorder.bestIsNew }));
   }
   private async saveNow(): Promise<void> {
-    if (this.folder === undefined) return this.progress.line("there is no checkpoint folder, so nothing can be saved (checkpoint: { dir })");
+    if (this.folder === undefined) return this.progress.line(noFolder);
     if (!this.folder.isSaved(this.step)) await this.save(false);
     this.progress.line(`saved to ${this.folder.last}`);
   }
