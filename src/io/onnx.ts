@@ -56,7 +56,8 @@ export interface WriteOnnxOptions {
 }
 
 const irVersion = 8; // of ONNX 1.12, which brought opset 17
-const typeCodes: Readonly<Record<OnnxType, number>> = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, bf16: 16 };
+/** Codes of element types, in the file and in the attribute of Cast. */
+export const onnxTypeCodes: Readonly<Record<OnnxType, number>> = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, bf16: 16 };
 const attributeCodes = { float: 1, int: 2, string: 3, ints: 7 } as const;
 /** A protobuf message holds 2 GiB; some of it is not weights. */
 const largest = 2 ** 31 - 2 ** 24;
@@ -65,6 +66,9 @@ const leastExternal = 1024;
 const page = 4096; // so that readers can map a tensor into memory
 
 const byteCount = ({ dtype, shape }: OnnxConstant): number => sizeOf(shape) * (dtype === "i64" ? 8 : bytesPerElement(dtype));
+
+/** Bytes that constants take. */
+export const onnxBytes = (constants: OnnxModel["constants"]): number => [...constants.values()].reduce((sum, constant) => sum + byteCount(constant), 0);
 
 function attributeOf(name: string, attribute: OnnxAttribute): ProtoWriter {
   const proto = new ProtoWriter().string(1, name);
@@ -87,7 +91,7 @@ function nodeOf({ name, op, inputs, outputs, attributes = {} }: OnnxNode): Proto
 function infoOf({ name, type, shape }: OnnxValueInfo): ProtoWriter {
   const dims = new ProtoWriter();
   for (const size of shape) dims.message(1, typeof size === "number" ? new ProtoWriter().int(1, size) : new ProtoWriter().string(2, size));
-  const tensor = new ProtoWriter().int(1, typeCodes[type]).message(2, dims);
+  const tensor = new ProtoWriter().int(1, onnxTypeCodes[type]).message(2, dims);
   return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, tensor));
 }
 
@@ -103,7 +107,7 @@ interface Place {
 function constantOf(name: string, constant: OnnxConstant, place: Place | undefined): ProtoWriter {
   const proto = new ProtoWriter();
   for (const size of constant.shape) proto.int(1, size);
-  proto.int(2, typeCodes[constant.dtype]).string(8, name);
+  proto.int(2, onnxTypeCodes[constant.dtype]).string(8, name);
   if (place === undefined) return proto.header(9, byteCount(constant));
   const where = { location: place.file, offset: String(place.offset), length: String(byteCount(constant)) };
   for (const [key, value] of Object.entries(where)) proto.message(13, pairOf(key, value));
@@ -178,7 +182,7 @@ async function writeModel(file: string, write: Write, model: OnnxModel, places: 
  *   nodes: [{ name: "add", op: "Add", inputs: ["x", "x"], outputs: ["y"] }] });
  */
 export async function writeOnnx(file: string, model: OnnxModel, { externalData }: WriteOnnxOptions = {}): Promise<string[]> {
-  const total = [...model.constants.values()].reduce((sum, constant) => sum + byteCount(constant), 0);
+  const total = onnxBytes(model.constants);
   const external = externalData ?? total > largest;
   if (!external && total > largest) throw new GraftError("argument", `onnx: ${file}: ${total} bytes of weights do not fit into one file, which holds 2 GiB. Leave externalData out.`);
   const data = `${file}.data`;

@@ -1,5 +1,5 @@
 import { allocate, encode, type DType, type TypedArray } from "../../../graph/index.js";
-import type { HostTensor, OnnxAttribute, OnnxConstant, OnnxModel, OnnxNode, OnnxType, OnnxValueInfo } from "../../../io/index.js";
+import { onnxTypeCodes, type HostTensor, type OnnxAttribute, type OnnxConstant, type OnnxModel, type OnnxNode, type OnnxType, type OnnxValueInfo } from "../../../io/index.js";
 import type { SymbolicSpec } from "./align.js";
 import { sameSize, showSize, type Axis, type Size } from "./size.js";
 
@@ -17,8 +17,8 @@ export const float = (value: number): OnnxAttribute => ({ type: "float", value }
 export const ints = (value: readonly number[]): OnnxAttribute => ({ type: "ints", value });
 export const text = (value: string): OnnxAttribute => ({ type: "string", value });
 
-/** Codes of dtypes in the attribute of Cast. */
-export const typeCode: Readonly<Record<OnnxType, number>> = { f32: 1, u8: 2, i32: 6, i64: 7, bool: 9, f16: 10, f64: 11, bf16: 16 };
+/** The attribute of Cast. */
+export const to = (type: OnnxType): Attributes => ({ to: int(onnxTypeCodes[type]) });
 
 function transpose(data: TypedArray, rows: number, columns: number): TypedArray {
   const turned = data.slice();
@@ -64,7 +64,7 @@ export class GraphBuilder {
 
   /** The dtype of a value changed. */
   cast(x: Value, dtype: DType): Value {
-    return x.dtype === dtype ? x : this.value("Cast", [x], { shape: x.shape, dtype }, { to: int(typeCode[dtype]) });
+    return x.dtype === dtype ? x : this.value("Cast", [x], { shape: x.shape, dtype }, to(dtype));
   }
 
   /** A given input of the graph. */

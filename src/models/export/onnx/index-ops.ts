@@ -1,5 +1,5 @@
 import type { SymbolicSpec } from "./align.js";
-import { int, text, type GraphBuilder, type Value } from "./builder.js";
+import { int, text, to, type GraphBuilder, type Value } from "./builder.js";
 import { fixedAttr, fixedSize, sizeAttr, type Translate, type Translators } from "./ops.js";
 import type { Size } from "./size.js";
 
@@ -9,7 +9,7 @@ const along =
     t.builder.value(op, t.inputs, t.outputs[0], { axis: int(fixedAttr(t, "dim")) });
 
 /** Indices come out of ONNX with 64 bits. */
-const indices = (builder: GraphBuilder, name: string, spec: SymbolicSpec): Value => builder.value("Cast", [name], spec, { to: int(6) });
+const indices = (builder: GraphBuilder, name: string, spec: SymbolicSpec): Value => builder.value("Cast", [name], spec, to("i32"));
 
 const argreduce: Translate = (t) => {
   const { builder, inputs: [x], attrs: { largest }, outputs: [spec] } = t;

@@ -1,7 +1,6 @@
 import { checkNumber, checkOptions } from "../../../base/index.js";
-import { bytesPerElement, sizeOf } from "../../../graph/index.js";
 import { realize } from "../../../runtime/index.js";
-import { writeOnnx, type OnnxValueInfo } from "../../../io/index.js";
+import { onnxBytes, writeOnnx, type OnnxValueInfo } from "../../../io/index.js";
 import type { Module } from "../../../nn/index.js";
 import { graftVersion } from "../../config.js";
 import { checkPlain } from "../../plain.js";
@@ -66,7 +65,7 @@ export async function exportOnnx(model: Module, file: string, options: ExportOnn
   checkPlain("exportOnnx", model);
   await realize(...model.stateDict().values(), ...model.buffers());
   const graph = graphOf(programOf(model, options));
-  const bytes = [...graph.constants.values()].reduce((sum, { dtype, shape }) => sum + sizeOf(shape) * (dtype === "i64" ? 8 : bytesPerElement(dtype)), 0);
+  const bytes = onnxBytes(graph.constants);
   const { externalData, name = model.constructor.name } = options;
   const content = { ...graph, name, opset, producer: { name: "graftml", version: graftVersion() }, metadata: metadataOf(model) };
   const files = await writeOnnx(file, content, externalData === undefined ? {} : { externalData });

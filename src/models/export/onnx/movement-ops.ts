@@ -1,5 +1,4 @@
-import type { DType } from "../../../graph/index.js";
-import { int, ints, typeCode, type Value } from "./builder.js";
+import { int, ints, to, type Value } from "./builder.js";
 import { factorAttr, fixedAttr, fixedAttrs, fixedSize, sizeAttr, sizesAttr, type Translate, type Translators } from "./ops.js";
 import { minus, plus, sameSize, times, type Size } from "./size.js";
 
@@ -59,7 +58,7 @@ const full: Translate = (t) => {
   if (typeof value === "number") one = builder.scalar(value, spec.dtype);
   else {
     const size = builder.node("Squeeze", [builder.size("inverse" in value ? value.inverse : value)])[0];
-    const number = builder.value("Cast", [size], { shape: [], dtype: spec.dtype }, { to: int(typeCode[spec.dtype]) });
+    const number = builder.value("Cast", [size], { shape: [], dtype: spec.dtype }, to(spec.dtype));
     one = "inverse" in value ? builder.value("Reciprocal", [number], { shape: [], dtype: spec.dtype }) : number;
   }
   return spec.shape.length === 0 ? one : builder.value("Expand", [one, builder.sizes(spec.shape)], spec);
@@ -71,8 +70,8 @@ const iota: Translate = (t) => {
   const dim = fixedAttr(t, "dim");
   const count = spec.shape[dim];
   const [start, step] = [sizeAttr(t, "start"), fixedAttr(t, "step")];
-  const [from, to, by] = [start, plus(start, times(count, step)), step].map((size) => builder.node("Squeeze", [builder.size(size)])[0]);
-  const range = builder.value("Cast", [builder.node("Range", [from, to, by])[0]], { shape: [count], dtype: "i32" as DType }, { to: int(typeCode.i32) });
+  const [from, end, by] = [start, plus(start, times(count, step)), step].map((size) => builder.node("Squeeze", [builder.size(size)])[0]);
+  const range = builder.value("Cast", [builder.node("Range", [from, end, by])[0]], { shape: [count], dtype: "i32" }, to("i32"));
   const line = builder.reshape(range, spec.shape.map((_, d) => (d === dim ? count : 1)));
   const others = spec.shape.filter((size, d) => d !== dim && size !== 1);
   return others.length === 0 ? line : builder.value("Expand", [line, builder.sizes(spec.shape.map((size, d) => (d === dim ? 1 : size)))], spec);

@@ -1,7 +1,7 @@
 import type { OnnxModel, OnnxType } from "../../../io/index.js";
 import { untiedState } from "../../text/weights.js";
 import { traceProgram } from "./align.js";
-import { GraphBuilder, int, typeCode, type Value } from "./builder.js";
+import { GraphBuilder, to, type Value } from "./builder.js";
 import { imageOps } from "./image-ops.js";
 import { indexOps } from "./index-ops.js";
 import { movementOps } from "./movement-ops.js";
@@ -37,7 +37,7 @@ export function graphOf(program: Program): Pick<OnnxModel, "nodes" | "constants"
   const given = program.inputs.map(({ name, dtype, shape }): Value => {
     builder.input(name, inputType(dtype), shape);
     const value = { name, dtype, shape };
-    return inputType(dtype) === dtype ? value : builder.value("Cast", [name], value, { to: int(typeCode[dtype]) });
+    return inputType(dtype) === dtype ? value : builder.value("Cast", [name], value, to(dtype));
   });
   const uses = new Array<number>(graph.nodes.length).fill(0);
   for (const { inputs } of graph.nodes) for (const input of inputs) uses[input]++;
