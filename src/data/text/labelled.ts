@@ -1,10 +1,8 @@
-import { stat } from "node:fs/promises";
-import { checkChoice, checkNumber, checkOptions, GraftError, readError } from "../../base/index.js";
-import { Random } from "../random.js";
+import { checkChoice, checkNumber, checkOptions, GraftError } from "../../base/index.js";
 import type { HostArray } from "../sample.js";
 import type { Tokenizer } from "../tokenizers/index.js";
 import { fieldText } from "./documents.js";
-import { splitFiles } from "./instruction-folder.js";
+import { loadSplits, type SplitOptions } from "./instruction-folder.js";
 import { padIds, type PadOptions } from "./pad.js";
 import { placeOf, rows, type Row } from "./rows.js";
 
@@ -26,15 +24,11 @@ export interface LabelledSplits {
 }
 
 /** Options of {@link loadLabelled}. */
-export interface LabelledOptions {
+export interface LabelledOptions extends SplitOptions {
   /** The field with the text. Default: `text`, or else `sentence`. */
   readonly textField?: string;
   /** The field with the class, a word or a number. Default: `label`. */
   readonly labelField?: string;
-  /** Share of the texts taken for validation where the data bring none. Default 0. */
-  readonly validFraction?: number;
-  /** Seed of that choice. Default 0. */
-  readonly seed?: number;
 }
 
 /**
@@ -46,29 +40,8 @@ export interface LabelledOptions {
  */
 export async function loadLabelled(path: string, options: LabelledOptions = {}): Promise<LabelledSplits> {
   checkOptions("loadLabelled", options, ["textField", "labelField", "validFraction", "seed"]);
-  const { validFraction = 0, seed = 0 } = options;
-  checkNumber("loadLabelled", "validFraction", validFraction, { min: 0, max: 0.9 });
-  const found = await stat(path).catch((cause: unknown) => {
-    throw readError(path, cause);
-  });
-  const files = found.isDirectory() ? await splitFiles(path) : { train: path, valid: undefined, test: undefined };
-  const read = async (file: string | undefined): Promise<LabelledText[]> => {
-    const list: LabelledText[] = [];
-    if (file !== undefined) for await (const one of labelledRows(file, options)) list.push(one);
-    return list;
-  };
-  let train = await read(files.train);
-  if (train.length === 0) throw new GraftError("format", `${files.train}: holds no row. Write one text with its class per row.`);
-  let valid = await read(files.valid);
-  const test = await read(files.test);
-  const classes = classesOf([...train, ...valid, ...test]);
-  if (files.valid === undefined && validFraction > 0) {
-    const count = Math.min(train.length - 1, Math.max(1, Math.round(train.length * validFraction)));
-    const chosen = new Set(new Random(seed, { purpose: "split" }).permutation(train.length).subarray(0, count));
-    valid = train.filter((_, i) => chosen.has(i));
-    train = train.filter((_, i) => !chosen.has(i));
-  }
-  return { train, valid, test, classes };
+  const splits = await loadSplits("loadLabelled", path, options, (file) => labelledRows(file, options), "row. Write one text with its class per row.");
+  return { ...splits, classes: classesOf([...splits.train, ...splits.valid, ...splits.test]) };
 }
 
 /**

@@ -34,6 +34,12 @@ function need(row: Row, what: string, keys: readonly string[]): unknown {
   return row.fields[key];
 }
 
+function promptOf(row: Row): string {
+  const prompt = need(row, "question", names.prompt);
+  if (typeof prompt !== "string") throw new GraftError("format", `${placeOf(row)}: the question is not text. Give a string.`);
+  return prompt;
+}
+
 /**
  * Multiple-choice questions of `.jsonl`, `.json` or `.parquet` files: `query` (or `question`, `prompt`), `choices` (a list, or `{ text, label }` with two lists), and `gold` (or `answer`): the
  * number of the right choice from 0, its label or letter, or its text. Throws `format`, with file and line, for what is missing or wrong.
@@ -48,8 +54,7 @@ export async function* choiceQuestions(files: string | readonly string[]): Async
 function toChoiceQuestion(row: Row): ChoiceQuestion {
   const place = placeOf(row);
   const bad = (problem: string, fix: string): GraftError => new GraftError("format", `${place}: ${problem}. ${fix}.`);
-  const prompt = need(row, "question", names.prompt);
-  if (typeof prompt !== "string") throw bad("the question is not text", "Give a string");
+  const prompt = promptOf(row);
   const given = need(row, "choices", names.choices);
   const list: unknown = isObject(given) ? (given.text ?? given.choices) : given;
   if (!Array.isArray(list) || list.length < 2 || !list.every((choice) => typeof choice === "string" && choice !== "")) throw bad(`"choices" is not a list of two or more texts`, `Write ["first", "second"]`);
@@ -90,8 +95,7 @@ function toOpenQuestion(row: Row): OpenQuestion {
   const { answers } = row.fields;
   if (answers !== undefined) {
     const list: unknown = isObject(answers) ? answers.text : answers; // SQuAD has { text: [...], answer_start: [...] }
-    const prompt = need(row, "question", names.prompt);
-    if (typeof prompt !== "string") throw new GraftError("format", `${place}: the question is not text. Give a string.`);
+    const prompt = promptOf(row);
     if (!Array.isArray(list) || list.length === 0 || !list.every((one) => typeof one === "string")) throw new GraftError("format", `${place}: "answers" is not a list of texts. Write ["one", "another"].`);
     return { prompt, answers: list as string[], place };
   }
