@@ -1,6 +1,6 @@
 import { GraftError } from "../base/index.js";
 import type { tokenizers } from "../data/index.js";
-import { generationConfigOf, type GenerateOptions } from "../models/index.js";
+import { contextLength, generationConfigOf, type GenerateOptions } from "../models/index.js";
 import type { TextModelFolder } from "./open-text-model.js";
 import { textAfter } from "./sampling.js";
 
@@ -55,8 +55,7 @@ export class Conversation {
   /** Tokens of the conversation; the oldest messages but the system's are left out while it is too long for the model. */
   private prompt(): number[] {
     const { folder: { model, tokenizer }, options } = this;
-    const { max_position_embeddings: positions } = model.config;
-    const room = model.maxPositions ?? (typeof positions === "number" ? positions : Infinity);
+    const room = contextLength(model) ?? Infinity;
     const first = this.messages[0].role === "system" ? 1 : 0;
     let kept = this.messages;
     for (let forgotten = 0; ; forgotten += 2) {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { GraftError } from "../base/index.js";
@@ -8,7 +9,7 @@ import { answerQuestions, evaluateSamples, evaluateText, multipleChoice, type Te
 import { isAdapter } from "./adapter-base.js";
 import { evalClassifier } from "./eval-classifier.js";
 import { UsageError } from "./exit.js";
-import { numberFlag } from "./open-text-model.js";
+import { lengthLimit, numberFlag } from "./open-text-model.js";
 import { openTunedModel } from "./open-tuned-model.js";
 import { grouped, note, percent, print } from "./output.js";
 
@@ -35,11 +36,7 @@ export interface EvalTextFlags {
 /** Whether a folder holds a text model, or an adapter of one. */
 export async function isTextModel(folder: string): Promise<boolean> {
   if (isAdapter(folder)) return true;
-  const there = await access(join(folder, "config.json")).then(
-    () => true,
-    () => false,
-  );
-  if (!there) return false;
+  if (!existsSync(join(folder, "config.json"))) return false;
   const { model_type, architecture } = await readJson(join(folder, "config.json"));
   return typeof model_type === "string" && architecture === undefined;
 }
@@ -130,15 +127,13 @@ async function filesOf(data: string, { split }: EvalTextFlags): Promise<string[]
 async function perplexity({ model, tokenizer }: Awaited<ReturnType<typeof openTunedModel>>, data: string, flags: EvalTextFlags): Promise<Report> {
   const batchSize = numberFlag("--batch-size", flags.batchSize);
   const files = await filesOf(data, flags);
-  const room = contextLength(model);
   const maxLength = numberFlag("--max-length", flags.maxLength);
-  if (maxLength !== undefined && room !== undefined && maxLength > room) throw new GraftError("argument", `eval: --max-length is ${maxLength}, the model has positions for ${room}.`);
+  const limit = lengthLimit("eval", model, maxLength);
   const examples = flags.textField === undefined ? await answersIn(files, flags) : undefined;
   let found: TextEvaluation;
   let of = "texts";
   if (examples !== undefined) {
     of = "examples";
-    const limit = maxLength ?? room;
     const samples = examples.map((example) => text.encodeExample(example, tokenizer, { overLong: "truncate", ...(limit === undefined ? {} : { maxLength: limit }) }));
     const kept = samples.filter((sample) => sample !== undefined);
     const cut = kept.filter(({ inputIds }) => inputIds.length === limit).length;
@@ -147,7 +142,7 @@ async function perplexity({ model, tokenizer }: Awaited<ReturnType<typeof openTu
   } else {
     const most = numberFlag("--limit", flags.limit) ?? Infinity;
     found = await evaluateText(model, tokenizer, firstTexts(text.documents(files, { field: flags.textField }), most), { batchSize, maxLength, stride: numberFlag("--stride", flags.stride) });
-    if (found.windowed > 0) note(`${found.windowed} of ${found.documents} text(s) are longer than ${maxLength ?? Math.min(room ?? 1024, 1024)} tokens: read in windows (--stride sets how far they overlap)`);
+    if (found.windowed > 0) note(`${found.windowed} of ${found.documents} text(s) are longer than ${maxLength ?? Math.min(limit ?? 1024, 1024)} tokens: read in windows (--stride sets how far they overlap)`);
   }
   const { loss, perplexity: value, bits_per_byte: bits, tokens, documents } = found;
   return {

@@ -2,12 +2,14 @@ import { join } from "node:path";
 import { GraftError } from "../base/index.js";
 import { text, tokenizers } from "../data/index.js";
 import { modelFolder, readJson } from "../io/index.js";
-import { contextLength, load, save, type TextModel } from "../models/index.js";
+import { load, save, type TextModel } from "../models/index.js";
 import type { Module } from "../nn/index.js";
 import { manualSeed } from "../ops/index.js";
 import { classify, evaluateClassifier, findLearningRate, metrics } from "../train/index.js";
 import { full, head, lora, mergeAndUnload, qlora, savePeft, type TuneSummary } from "../tune/index.js";
 import { baseName } from "./adapter-base.js";
+import { labelsOf } from "./eval-classifier.js";
+import { lengthLimit } from "./open-text-model.js";
 import { note, percent, print } from "./output.js";
 import { runTuning, type TuningRun } from "./run-tuning.js";
 import { showTest } from "./show-test.js";
@@ -42,9 +44,7 @@ export async function finetuneClassifier(run: ClassifierRun): Promise<void> {
   const model = await load<TextModel>(folder, { task: "sequence-classification", classes });
   const tokenizer = await tokenizers.Tokenizer.load(folder);
   tokenizer.checkFits(model.config.vocab_size as number, run.model);
-  const room = contextLength(model);
-  const maxLength = run.maxLength ?? room;
-  if (room !== undefined && maxLength! > room) throw new GraftError("argument", `finetune: --max-length is ${maxLength}, the model has positions for ${room}.`);
+  const maxLength = lengthLimit("finetune", model, run.maxLength);
   const encode = (part: readonly text.LabelledText[]): readonly text.ClassSample[] => text.encodeLabelled(part, tokenizer, { classes, maxLength, overLong: run.overLong }).samples;
   const [train, valid, test] = [encode(splits.train), encode(splits.valid), encode(splits.test)];
   const summary = choose(model, run);
@@ -68,10 +68,8 @@ export async function finetuneClassifier(run: ClassifierRun): Promise<void> {
 
 /** The classes of the data; those of the model, in its order, where it is a classifier that knows them all. */
 async function classesFor(folder: string, found: readonly string[]): Promise<readonly string[]> {
-  const { id2label } = await readJson(join(folder, "config.json"));
-  if (typeof id2label !== "object" || id2label === null || Array.isArray(id2label)) return found;
-  const own = Object.entries(id2label).sort(([a], [b]) => Number(a) - Number(b)).map(([, name]) => String(name));
-  return found.every((name) => own.includes(name)) ? own : found;
+  const own = labelsOf(await readJson(join(folder, "config.json")));
+  return own !== undefined && found.every((name) => own.includes(name)) ? own : found;
 }
 
 /** Lets the parameters of a method learn; the fresh head always does. */

@@ -1,7 +1,7 @@
 import { GraftError } from "../base/index.js";
 import { tokenizers } from "../data/index.js";
 import { modelFolder } from "../io/index.js";
-import { isCausal, load, type CausalModel, type LoadTextOptions } from "../models/index.js";
+import { contextLength, isCausal, load, type CausalModel, type LoadTextOptions, type TextModel } from "../models/index.js";
 import type { Module } from "../nn/index.js";
 import { UsageError } from "./exit.js";
 
@@ -22,6 +22,13 @@ export async function openTextModel(dir: string, options: LoadTextOptions = {}):
   if (!isCausal(model)) throw new GraftError("config", `${dir}: ${model.constructor.name} does not predict next tokens. Name the folder of a causal language model (GPT-2, Llama, Qwen, ...).`);
   tokenizer.checkFits(model.config.vocab_size as number, dir);
   return { model, tokenizer };
+}
+
+/** Tokens of a sample at most: what `--max-length` says, or what the model has positions for. Throws `argument` for more than that. */
+export function lengthLimit(command: string, model: TextModel, given: number | undefined): number | undefined {
+  const room = contextLength(model);
+  if (given !== undefined && room !== undefined && given > room) throw new GraftError("argument", `${command}: --max-length is ${given}, the model has positions for ${room}.`);
+  return given ?? room;
 }
 
 /** The number that a flag gives. Throws `UsageError`. */

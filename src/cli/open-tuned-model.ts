@@ -9,8 +9,11 @@ import { openTextModel, type TextModelFolder } from "./open-text-model.js";
 /** Loads a language model with its tokenizer; an adapter together with the model that it was made for. Throws as `openTextModel` and `tune.loadPeft`. */
 export async function openTunedModel(name: string): Promise<TextModelFolder> {
   const folder = await modelFolder(name);
-  if (!isAdapter(folder)) return openTextModel(folder);
-  const base = await adapterBase(folder);
+  return isAdapter(folder) ? openWithAdapter(folder, await adapterBase(folder)) : openTextModel(folder);
+}
+
+/** Loads a language model with an adapter, and the tokenizer that the adapter was trained with, or else the model's. Throws as {@link openTunedModel}. */
+export async function openWithAdapter(folder: string, base: string): Promise<TextModelFolder> {
   const { model, tokenizer } = await openTextModel(base);
   await loadPeft(model, folder);
   if (!existsSync(join(folder, "tokenizer.json"))) return { model, tokenizer };

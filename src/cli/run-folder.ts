@@ -46,6 +46,14 @@ export async function readRun(out: string): Promise<RunRecord | undefined> {
 /** Writes the record, completely or not at all. */
 export const writeRun = (out: string, record: RunRecord): Promise<void> => writeFileAtomic(join(out, file), `${JSON.stringify(record, null, 2)}\n`);
 
+/** Whether a folder holds checkpoints. Throws `state` for a run there that is neither gone on with nor begun anew. */
+export async function holdsRun(command: string, out: string, where: { readonly checkpoints?: string; readonly resume?: boolean; readonly overwrite?: boolean }): Promise<boolean> {
+  const { checkpoints = out, resume = false, overwrite = false } = where;
+  const saved = (await listCheckpoints(checkpoints).catch(() => [])).length > 0;
+  if (saved && !resume && !overwrite) throw new GraftError("state", `${command}: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
+  return saved;
+}
+
 /** Throws `state` rather than let a new run delete the checkpoints of one that was interrupted. */
 export async function checkUnfinished(out: string, earlier: RunRecord | undefined, command: string): Promise<void> {
   const finished = earlier?.stopped !== undefined && earlier.stopped !== "interrupted";

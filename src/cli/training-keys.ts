@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { GraftError } from "../base/index.js";
 import type { FitOptions } from "../train/index.js";
 import { UsageError } from "./exit.js";
-import type { Override } from "./overrides.js";
+import { overridesOf, type KeyFlag, type Override } from "./overrides.js";
 import { check, flag, number, oneOf, strict, whole } from "./schema.js";
 
 const action = () => oneOf(["stop", "skip", "restore"]).optional();
@@ -55,12 +55,12 @@ export const keysText = "On a terminal, p pauses or goes on, s saves a checkpoin
 
 /** Flags as keys of a file; `prefix` is the section that holds them. Throws `UsageError` for what is no number. */
 export function trainingOverrides(command: string, flags: TrainingFlags, prefix = ""): Override[] {
-  const numbers = [["--ema", "ema.decay", flags.ema], ["--overfit-batches", "overfitBatches", flags.overfitBatches], ["--log-every", "logEvery", flags.logEvery]] as const;
-  const found = numbers.flatMap(([name, key, value]): Override[] => {
-    if (value === undefined) return [];
-    if (value.trim() === "" || !Number.isFinite(Number(value))) throw new UsageError(`${command}: ${name} is "${value}". Use a number.`);
-    return [{ key, value, flag: `${name} ${value}` }];
-  });
+  const numbers: KeyFlag[] = [
+    { flag: "--ema", key: "ema.decay", value: flags.ema },
+    { flag: "--overfit-batches", key: "overfitBatches", value: flags.overfitBatches },
+    { flag: "--log-every", key: "logEvery", value: flags.logEvery },
+  ];
+  const found = overridesOf(command, numbers, []);
   const { watchdog } = flags;
   if (watchdog !== undefined) for (const key of ["watchdog.nan", "watchdog.spike"]) found.push({ key, value: watchdog, flag: `--watchdog ${watchdog}` });
   if (flags.tensorboard) found.push({ key: "tensorboard", value: "true", flag: "--tensorboard" });

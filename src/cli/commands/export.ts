@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { Option, type Command } from "commander";
@@ -51,18 +52,12 @@ export function setUp(command: Command): void {
   allowCodeOption(command).addHelpText("after", help).action(exportModel);
 }
 
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
-
 async function exportModel(model: string, flags: Flags): Promise<void> {
   const { to, type = to === "gguf" ? "f16" : "f32", tokenizer: wanted, allowCode = false } = flags;
   const folder = await modelFolder(model);
-  if (await exists(join(folder, "adapter_config.json"))) throw new GraftError("config", `graft export: ${model} holds an adapter, not a model. Merge it first: graft merge ${model}, then export the folder that it names.`);
-  const name = (await exists(model)) ? basename(resolve(folder)) : basename(model.split("@")[0]);
-  const file = flags.out ?? join((await exists(model)) ? folder : "runs", `${name}-${type}.${to}`); // the hub's cache is not ours to write to
+  if (existsSync(join(folder, "adapter_config.json"))) throw new GraftError("config", `graft export: ${model} holds an adapter, not a model. Merge it first: graft merge ${model}, then export the folder that it names.`);
+  const name = existsSync(model) ? basename(resolve(folder)) : basename(model.split("@")[0]);
+  const file = flags.out ?? join(existsSync(model) ? folder : "runs", `${name}-${type}.${to}`); // the hub's cache is not ours to write to
   if (to !== "gguf" && (type === "q8_0" || type === "q4_0")) throw new GraftError("argument", `graft export: ${to} has no type ${type}. Use --type f32, f16 or bf16, or --to gguf.`);
   const loaded = await load(folder, { allowCode });
   switch (to) {
@@ -80,7 +75,7 @@ async function exportModel(model: string, flags: Flags): Promise<void> {
 }
 
 async function toGguf(model: Module, folder: string, file: string, { type, name, wanted }: { readonly type: GgufType; readonly name: string; readonly wanted: boolean }): Promise<void> {
-  const found = wanted && (await exists(join(folder, "tokenizer.json")));
+  const found = wanted && existsSync(join(folder, "tokenizer.json"));
   if (wanted && !found) note(`${folder}: there is no tokenizer.json: the file will hold the model only.`);
   const tokenizer = found ? await tokenizers.Tokenizer.load(folder) : undefined;
   await exportGguf(model, file, { type, tokenizer, name });

@@ -3,7 +3,6 @@ import { join, resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { GraftError } from "../../base/index.js";
 import { text, type tokenizers } from "../../data/index.js";
-import { listCheckpoints } from "../../io/index.js";
 import { save, type CausalModel } from "../../models/index.js";
 import { manualSeed } from "../../ops/index.js";
 import { findLearningRate, sft } from "../../train/index.js";
@@ -11,12 +10,13 @@ import { full, head, lora, qlora, savePeft, type TuneSummary } from "../../tune/
 import { baseName } from "../adapter-base.js";
 import { UsageError } from "../exit.js";
 import { finetuneClassifier, type ClassifierRun } from "../finetune-classifier.js";
-import { numberFlag, openTextModel } from "../open-text-model.js";
+import { lengthLimit, numberFlag, openTextModel } from "../open-text-model.js";
 import { note, print } from "../output.js";
+import { holdsRun } from "../run-folder.js";
 import { runTuning, type TuningRun } from "../run-tuning.js";
 import { keysText, trainingFlags, trainingKeys, trainingOverrides, trialOf, type TrainingFlags } from "../training-keys.js";
 
-type Method = "lora" | "full" | "head" | "qlora" | "dora";
+type Method = ClassifierRun["method"];
 
 interface Flags extends TrainingFlags {
   readonly model: string;
@@ -95,9 +95,7 @@ async function finetune(flags: Flags): Promise<void> {
   const out = flags.out ?? join("runs", method);
   const number = (name: "epochs" | "batchSize" | "accumulate" | "r" | "alpha" | "valid" | "seed"): number => numberFlag(`--${name === "batchSize" ? "batch-size" : name}`, flags[name]);
   if (resolve(out) === resolve(base)) throw new UsageError(`finetune: --out is the folder of the model itself. Choose another one.`);
-  const checkpoints = join(out, "checkpoints");
-  const saved = (await listCheckpoints(checkpoints).catch(() => [])).length > 0;
-  if (saved && !resume && !overwrite && trial === undefined) throw new GraftError("state", `finetune: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
+  if (trial === undefined) await holdsRun("finetune", out, { checkpoints: join(out, "checkpoints"), resume, overwrite });
   const seed = number("seed");
   const run: TuningRun = {
     out, seed, resume, overwrite, progress, trial, epochs: number("epochs"), batchSize: number("batchSize"), accumulate: number("accumulate"),
@@ -149,10 +147,7 @@ async function encode(path: string, model: CausalModel, tokenizer: tokenizers.To
   await access(path).catch(() => {
     throw new GraftError("file", `finetune: ${path}: there is no such file or folder. Name a .jsonl file, or a folder with train.jsonl.`);
   });
-  const { max_position_embeddings: positions } = model.config;
-  const room = model.maxPositions ?? (typeof positions === "number" ? positions : undefined);
-  const maxLength = numberFlag("--max-length", flags.maxLength) ?? room;
-  if (room !== undefined && maxLength! > room) throw new GraftError("argument", `finetune: --max-length is ${maxLength}, the model has positions for ${room}.`);
+  const maxLength = lengthLimit("finetune", model, numberFlag("--max-length", flags.maxLength));
   const splits = await text.loadExamples(path, { validFraction: numberFlag("--valid", flags.valid), seed: numberFlag("--seed", flags.seed) });
   const talk = [...splits.train, ...splits.valid].find(({ kind }) => kind === "chat");
   if (talk !== undefined && tokenizer.chatTemplate === undefined) {

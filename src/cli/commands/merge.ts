@@ -2,13 +2,12 @@ import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { GraftError } from "../../base/index.js";
-import { tokenizers } from "../../data/index.js";
 import { modelFolder } from "../../io/index.js";
 import { save } from "../../models/index.js";
-import { loadPeft, mergeAndUnload } from "../../tune/index.js";
+import { mergeAndUnload } from "../../tune/index.js";
 import { adapterBase } from "../adapter-base.js";
 import { UsageError } from "../exit.js";
-import { openTextModel } from "../open-text-model.js";
+import { openWithAdapter } from "../open-tuned-model.js";
 import { print } from "../output.js";
 
 interface Flags {
@@ -37,12 +36,9 @@ async function merge(name: string, flags: Flags): Promise<void> {
   const base = await adapterBase(adapter, flags.model);
   const out = flags.out ?? (existsSync(name) ? join(adapter, "merged") : join("runs", `${basename(name.split("@")[0])}-merged`));
   if (resolve(out) === resolve(base)) throw new UsageError("merge: --out is the folder of the model itself. Choose another one.");
-  const { model, tokenizer } = await openTextModel(base);
-  await loadPeft(model, adapter);
+  const { model, tokenizer } = await openWithAdapter(adapter, base);
   await mergeAndUnload(model);
-  const own = existsSync(join(adapter, "tokenizer.json")) ? await tokenizers.Tokenizer.load(adapter) : tokenizer; // the one that the adapter was trained with
-  own.checkFits(model.config.vocab_size as number, base);
   await save(out, model);
-  await own.save(out);
+  await tokenizer.save(out);
   print(`saved to ${out}; try: graft generate ${out} "..."`);
 }

@@ -2,8 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import type { Command } from "commander";
-import { GraftError } from "../../base/index.js";
-import { listCheckpoints, writeFileAtomic } from "../../io/index.js";
+import { writeFileAtomic } from "../../io/index.js";
 import { save } from "../../models/index.js";
 import { manualSeed } from "../../ops/index.js";
 import type { HistoryRecord, PretrainOptions } from "../../train/index.js";
@@ -16,7 +15,7 @@ import { pretrainData } from "../pretrain-data.js";
 import { pretrainSchema, readPretrainRecipe, type PretrainRecipe } from "../pretrain-recipe.js";
 import { pretrainTask } from "../pretrain-task.js";
 import type { RecipeFile } from "../read-recipe.js";
-import { readRun, versions, writeRun, type RunRecord } from "../run-folder.js";
+import { holdsRun, readRun, versions, writeRun, type RunRecord } from "../run-folder.js";
 import { keysText, trainingFlags, trainingOverrides, trialOf, type TrainingFlags } from "../training-keys.js";
 
 interface Flags extends TrainingFlags {
@@ -74,7 +73,6 @@ const keyFlags = ({ data, steps, lr, batchSize, seed }: Flags): KeyFlag[] => [
 ];
 
 async function pretrain(file: string, flags: Flags): Promise<void> {
-  const { resume = false, overwrite = false } = flags;
   const overrides = [...trainingOverrides("pretrain", flags, "training."), ...overridesOf("pretrain", keyFlags(flags), flags.set)];
   const read = await readPretrainRecipe(file, overrides);
   const out = flags.out ?? join("runs", read.name);
@@ -82,9 +80,7 @@ async function pretrain(file: string, flags: Flags): Promise<void> {
     const scratch = await mkdtemp(join(tmpdir(), "graft-pretrain-")); // the tokens of a run stay as they are
     return trainOn(read, { out: scratch, flags, overrides, saved: false }).finally(() => rm(scratch, { recursive: true, force: true }));
   }
-  const saved = (await listCheckpoints(out).catch(() => [])).length > 0;
-  if (saved && !resume && !overwrite) throw new GraftError("state", `pretrain: ${out} holds a run. Go on with --resume, begin anew with --overwrite, or choose another folder with --out.`);
-  await trainOn(read, { out, flags, overrides, saved });
+  await trainOn(read, { out, flags, overrides, saved: await holdsRun("pretrain", out, flags) });
 }
 
 interface Run {
