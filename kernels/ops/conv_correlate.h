@@ -3,6 +3,7 @@
 #pragma once
 #include "conv_output.h"
 #include "conv_planes.h"
+#include "gemm_pack.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -16,6 +17,7 @@ constexpr int64_t kShort = 64;               // so that the program takes longer
 constexpr int64_t kShortPoints = 896;        // longer bands, of which
 constexpr int64_t kShortTile = 20 << 10;     // as many rows are finished at a time as stay in L1
 constexpr double kTaskWork = 1 << 18;        // multiply-adds that are worth handing to another thread
+constexpr int64_t kGathered = 64;            // points of several small images that one task takes together
 
 // The weights in the order in which the micro-kernel takes them, and the offsets of the taps, per phase; all tasks read them.
 // weights: [group][phase][chunk of channels][panel of rows][channel][tap][row]
@@ -84,6 +86,11 @@ template <class T> struct Recipe {
           for (int64_t c = 0; c < chunks(); c++) {
             T* to2 = packed(g, f, c) + row * chunkSize(c) * n;
             const T* from2 = source + c * chunk * channelStride;
+            if (n == taps) {   // in their own order; of a convolution all channels lie in one run
+              const int64_t run = channelStride == taps ? chunkSize(c) * taps : taps;
+              for (int64_t at = 0; at < chunkSize(c) * taps; at += run, from2 += channelStride) gemm::packPanel(to2 + at * height, int(height), from2, rowStride, 1, int(height), run);
+              continue;
+            }
             for (int64_t ch = 0; ch < chunkSize(c); ch++, from2 += channelStride)
               for (int64_t t = 0; t < n; t++)
                 for (int64_t r = 0; r < height; r++) *to2++ = from2[r * rowStride + number[t]];
@@ -128,6 +135,49 @@ static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const
   }
 }
 
+// The points of one small image under every (channel, tap), side by side in panels of vectors as a product packs its right operand: rows of a plane are
+// too short for vectors, and what lies between them would be computed in vain.
+template <class T> struct Gathered {
+  static constexpr int L = kLanes<T>;
+  gemm::Cut vectors;
+  int64_t height, width, pitch;
+
+  Gathered(int64_t height_, int64_t width_, int64_t pitch_) : vectors(ceilDiv(height_ * width_, L), gemm::kVecs), height(height_), width(width_), pitch(pitch_) {}
+  int64_t columns() const { return vectors.units * L; }
+
+  // to[panel][step][column]
+  void gather(T* to, const T* planes, const int32_t* offset, int64_t K) const {
+    struct { int32_t to, from, n; } run[gemm::kCols<T>];
+    for (int64_t j = 0; j < vectors.pieces; j++) {
+      const int64_t from = vectors.begin(j) * L, step = vectors.begin(j + 1) * L - from, end = smaller(from + step, height * width);
+      int runs = 0;
+      for (int64_t p = from, n; p < end; p += n) {
+        n = smaller(width - p % width, end - p);
+        run[runs++] = {int32_t(p - from), int32_t(p / width * pitch + p % width), int32_t(n)};
+      }
+      T* row = to + from * K;
+      for (int64_t k = 0; k < K; k++, row += step) {
+        const T* const source = planes + offset[k];
+        for (int r = 0; r < runs; r++) {
+          if (run[r].n == 4) memcpy(row + run[r].to, source + run[r].from, 4 * sizeof(T));
+          else copyRow(row + run[r].to, source + run[r].from, run[r].n, 1);
+        }
+        for (int64_t p = end - from; p < step; p++) row[p] = 0;
+      }
+    }
+  }
+
+  void multiply(T* c, int64_t ldc, const gemm::Cut& panels, int64_t panel0, int64_t panel1, int64_t K, const T* weights, const T* b, bool add) const {
+    for (int64_t j = 0; j < vectors.pieces; j++) {
+      const int64_t col = vectors.begin(j) * L, nv = vectors.begin(j + 1) - vectors.begin(j);
+      for (int64_t i = panel0; i < panel1; i++) {
+        const int64_t row = panels.begin(i), mr = panels.begin(i + 1) - row;
+        gemm::kPackedBlock<T>.fn[mr - 1][nv - 1](K, weights + row * K, b + col * K, nv * L, c + (row - panels.begin(panel0)) * ldc + col, ldc, L, add);
+      }
+    }
+  }
+};
+
 template <class T> class Correlation {
  public:
   Correlation(const Problem& p, bool isData, const T* image, const T* w, const Target& target, const Context& context)
@@ -143,10 +193,19 @@ template <class T> class Correlation {
     groupsPerBlock_ = blocksPerGroup_ > 1 ? 1 : larger(1, smaller(r_.groups, kPanels * gemm::kRows / r_.rows));
     const int64_t blocks = blocksPerGroup_ > 1 ? r_.groups * blocksPerGroup_ : ceilDiv(r_.groups, groupsPerBlock_);
     const Bands& b = r_.bands;
-    byRow_ = rowCost(b.size[1]) * b.size[0] <= rowCost((b.size[0] - 1) * b.pitch + b.size[1]) * 1.05 || steps_ < kShort;
+    const double byRow = rowCost(b.size[1]) * double(b.size[0]), byPlane = rowCost((b.size[0] - 1) * b.pitch + b.size[1]);
+    byRow_ = byRow <= byPlane * 1.05 || steps_ < kShort;
     tileRow_ = roundUp(byRow_ ? b.size[0] * b.size[1] : (b.size[0] - 1) * b.pitch + b.size[1], kLanes<T>);
+    const Gathered<T> points(b.size[0], b.size[1], b.pitch);
+    // Gathering costs a few instructions per row of points, for all panels of a block once.
+    const double gathered = rowCost(b.size[0] * b.size[1]) + 6.0 * double(b.size[0]) / double(smaller(panels.pieces, kPanels));
+    images_ = 0;
+    if (r_.phases == 1 && b.total() == 1 && groupsPerBlock_ == 1 && steps_ >= kShort && r_.rows > kThinRows && points.columns() <= 2 * kGathered && gathered < 0.9 * (byRow_ ? byRow : byPlane)) {
+      images_ = larger(1, smaller(batch_, kGathered / points.columns()));
+      tileRow_ = images_ * points.columns();
+    }
     tileRows_ = blocksPerGroup_ > 1 ? smaller(r_.rows, kPanels * gemm::kRows) : groupsPerBlock_ * r_.rows;
-    const bool direct = target_.direct() && byRow_ && r_.phases == 1;
+    const bool direct = target_.direct() && byRow_ && r_.phases == 1 && images_ == 0;
     panelsAtOnce_ = panels.pieces;
     if (!direct && steps_ < kShort && r_.chunks() == 1 && r_.phases == 1 && groupsPerBlock_ == 1) {
       panelsAtOnce_ = larger(1, kShortTile / (gemm::kRows * tileRow_ * int64_t(sizeof(T))));
@@ -155,7 +214,8 @@ template <class T> class Correlation {
     planesBytes_ = roundUp(r_.chunk * b.planes * b.plane * int64_t(sizeof(T)), 64);
     tileBytes_ = direct ? 0 : roundUp(tileRows_ * tileRow_ * r_.phases * int64_t(sizeof(T)), 64);
     finalBytes_ = r_.phases == 1 || target_.direct() ? 0 : roundUp(tileRows_ * b.size[0] * b.axis[0].phases * b.size[1] * b.axis[1].phases * int64_t(sizeof(T)), 64);
-    const int64_t local = planesBytes_ + tileBytes_ + finalBytes_ + target_.memoryBytes();
+    gatheredBytes_ = images_ == 0 ? 0 : roundUp(r_.chunk * r_.taps * points.columns() * int64_t(sizeof(T)), 64);
+    const int64_t local = planesBytes_ + tileBytes_ + finalBytes_ + gatheredBytes_ + target_.memoryBytes();
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, size_t(r_.bytes() + local)));
     if (!shared) return rows::fail(context_, "conv", "no memory for its working buffers");
     r_.tables(shared);
@@ -163,11 +223,12 @@ template <class T> class Correlation {
     const double work = double(r_.groups * r_.rows) / double(blocks) * double(b.size[0] * b.size[1]) * double(r_.phases) * double(steps_ + 1);
     const int64_t grain = work >= kTaskWork ? 1 : int64_t(kTaskWork / (work + 1)) + 1;
     bool failed = false;
-    parallelFor(context_, batch_ * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
+    const int64_t each = larger(1, images_);
+    parallelFor(context_, ceilDiv(batch_, each) * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
       char* const own = worker == 0 ? shared + r_.bytes() : static_cast<char*>(context_.scratch(context_.pool, worker, size_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
-      target_.withRunner(own + planesBytes_ + tileBytes_ + finalBytes_, [&](ProgramRunner* runner) {
-        for (int64_t t = from; t < to; t++) task(own, runner, t / blocks / b.total(), t / blocks % b.total(), t % blocks);
+      target_.withRunner(own + planesBytes_ + tileBytes_ + finalBytes_ + gatheredBytes_, [&](ProgramRunner* runner) {
+        for (int64_t t = from; t < to; t++) task(own, runner, t / blocks / b.total() * each, t / blocks % b.total(), t % blocks);
       });
     });
     return failed ? rows::fail(context_, "conv", "no memory for its working buffers") : 0;
@@ -211,8 +272,15 @@ template <class T> class Correlation {
     const bool direct = tileBytes_ == 0;
     T* const c = direct ? static_cast<T*>(target_.direct()) + target_.pixel(image, first, top, left) : tile;
     const int64_t ldc = direct ? target_.height() * target_.width() : tileRow_;
-    for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, image, band, g, panel0, panel1, fill);
+    if (images_ > 0) gatheredProduct(tile, planes, image, band, group0, panel0, panel1);
+    else
+      for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, image, band, g, panel0, panel1, fill);
     if (direct) return;
+    if (images_ > 0) {
+      const int64_t n = tileRow_ / images_;
+      for (int64_t i = 0; i < images_ && image + i < batch_; i++) target_.write(runner, image + i, first, height, top, rows, left, cols, tile + i * n, tileRow_, cols);
+      return;
+    }
     const int64_t channels = height * (group1 - group0);
     if (r_.phases == 1) target_.write(runner, image, first, channels, top, rows, left, cols, tile, tileRow_, byRow_ ? cols : b.pitch);
     else interleave(runner, image, first, channels, band, tile, reinterpret_cast<T*>(memory + planesBytes_ + tileBytes_));
@@ -234,6 +302,22 @@ template <class T> class Correlation {
         T* const to = c + f * tileRows_ * tileRow_;
         if (byRow_) multiplyRows(to, ldc, rows, cols, panels, panel0, panel1, K, weights, planes, b.pitch, offset, n > 0, several);
         else multiplyRows(to, ldc, 1, (rows - 1) * b.pitch + cols, panels, panel0, panel1, K, weights, planes, 0, offset, n > 0, true);
+      }
+    }
+  }
+
+  // The product of several small images with one block of rows: a panel of weights serves them all while it is near.
+  void gatheredProduct(T* c, T* planes, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1) {
+    const Bands& b = r_.bands;
+    const gemm::Cut panels = r_.panels();
+    const Gathered<T> points(b.size[0], b.size[1], b.pitch);
+    T* const gathered = reinterpret_cast<T*>(reinterpret_cast<char*>(planes) + planesBytes_ + tileBytes_ + finalBytes_);
+    for (int64_t n = 0; n < r_.chunks(); n++) {
+      const int64_t count = r_.chunkSize(n), K = count * r_.reach(0);
+      for (int64_t i = 0; i < images_ && image + i < batch_; i++) {
+        fillPlanes(planes, b, band, image_ + (((image + i) * r_.groups + group) * r_.channels + n * r_.chunk) * pixels_, count);
+        points.gather(gathered, planes, r_.offset, K);
+        points.multiply(c + i * points.columns(), tileRow_, panels, panel0, panel1, K, r_.packed(group, 0, n), gathered, n > 0);
       }
     }
   }
@@ -264,6 +348,7 @@ template <class T> class Correlation {
   const Target& target_;
   const Context& context_;
   int64_t batch_, steps_, pixels_, blocksPerGroup_, groupsPerBlock_, panelsAtOnce_, tileRow_, tileRows_, planesBytes_, tileBytes_, finalBytes_;
+  int64_t images_, gatheredBytes_;           // small images that are gathered together, 0: none are
   bool byRow_;
 };
 

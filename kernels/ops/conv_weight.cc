@@ -2,8 +2,7 @@
 // dw[o, c, k] is a dot product over all images and pixels of dy and x shifted by tap k. Both are laid out so that a shift is an address and the pixels are
 // one run; the gaps between rows are zeros in dy. A block of dot products keeps its sums in registers as whole vectors, so neither operand is transposed
 // and one input channel is as good as many. Images are summed in groups of fixed size, then the groups in order: same bits for any number of threads.
-#include "conv_planes.h"
-#include "gemm_pack.h"
+#include "conv_weight_product.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -202,7 +201,10 @@ template <class T> class WeightGradient {
 };
 
 template <class T> static int weightGradient(const Problem& p, const Step& step, const Context& context) {
-  return WeightGradient<T>(p, static_cast<const T*>(step.in[0].data), static_cast<const T*>(step.in[1].data), static_cast<T*>(step.out[0].data), context).run();
+  const T *const x = static_cast<const T*>(step.in[0].data), *const dy = static_cast<const T*>(step.in[1].data);
+  T* const dw = static_cast<T*>(step.out[0].data);
+  WeightProduct<T> product(p, x, dy, dw, context);
+  return product.suits() ? product.run() : WeightGradient<T>(p, x, dy, dw, context).run();
 }
 
 }  // namespace conv

@@ -149,11 +149,30 @@ describe.skipIf(!hasNative())("native convolution", () => {
     }
   });
 
-  it("gives the same bits for any number of threads", () => {
+  it("agrees with the reference for many channels on small images, which are gathered", () => {
+    const cases: [number[], number[], ConvOptions][] = [
+      [[5, 24, 4, 4], [132, 24, 3, 3], { padding: 1 }],
+      [[6, 9, 7, 7], [130, 9, 3, 3], { padding: 1 }],
+      [[3, 10, 9, 8], [258, 5, 3, 3], { padding: 1, stride: 2, groups: 2 }],
+      [[9, 70, 1, 3], [128, 70, 1, 1], {}],
+      [[2, 12, 6, 5], [129, 12, 3, 2], { dilation: [2, 1], padding: [2, 1] }],
+      [[2, 6, 16, 15], [131, 6, 3, 3], { padding: 1 }],
+    ];
+    cases.forEach(([x, w, options], i) => {
+      for (const [make, tolerance] of [[f64, 1e-11], [f32, 3e-4]] as const) {
+        const bias = (): Tensor => make([w[0]], 2);
+        const run = (a: Tensor, b: Tensor): Tensor => (i % 2 === 0 ? conv2d(a, b, null, options) : F.tanh(conv2d(a, b, bias(), options)));
+        const inputs = (): Tensor[] => [make(x), make(w, 1)];
+        expect(largestDifference(evaluate("cpu", run, inputs), evaluate("reference", run, inputs)), JSON.stringify([x, w, options])).toBeLessThan(tolerance);
+      }
+    });
+  });
+
+  it.each([[[20, 3, 14, 13], [40, 3, 3, 3]], [[20, 16, 5, 4], [140, 16, 3, 3]]])("gives the same bits for any number of threads: %j", (xShape, wShape) => {
     const loaded = loadAddon();
     if (!("addon" in loaded)) throw new Error(loaded.reason);
     const before = loaded.addon.threads();
-    const make = () => [f32([20, 3, 14, 13]), f32([40, 3, 3, 3], 1)];
+    const make = () => [f32(xShape), f32(wShape, 1)];
     const run = (x: Tensor, w: Tensor): Tensor => F.relu(conv2d(x, w, null, { padding: 1, stride: 2 }));
     const results = [1, 2, 5].map((threads) => {
       loaded.addon.setThreads(threads);
