@@ -9,7 +9,10 @@ export {
   type CreateOptions, type Operand, type RandomState,
 } from "./ops/index.js";
 export { checkpoint, customGradient, grad, valueAndGrad, vjp, type BackwardOptions, type CustomContext } from "./autograd/index.js";
-export { compile, currentBackend, gradcheck, hasNative, planCounters, realize, realizeSync, tolerance, useBackend, type GradcheckOptions } from "./runtime/index.js";
+export {
+  compile, currentBackend, gradcheck, hasNative, planCounters, profile, Profile, realize, realizeSync, tolerance, useBackend,
+  type GradcheckOptions, type KernelProfile, type ModuleProfile, type OutsideProfile, type ProfileData, type ProfileOptions,
+} from "./runtime/index.js";
 export * as nn from "./nn/index.js";
 export * as optim from "./optim/index.js";
 export * as io from "./io/index.js";

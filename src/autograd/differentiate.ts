@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { isFloat, outputSpecs, recordOutput, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
+import { currentScope, gradientScope, isFloat, outputSpecs, recordOutput, scoped, setScope, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
 import { cast, identity, sumTo, zeros } from "../ops/index.js";
 import { accumulate } from "./accumulate.js";
 
@@ -45,9 +45,11 @@ export function differentiate(roots: readonly Tensor[], seeds: readonly (Tensor 
   });
 
   const result = new Map<Node, Tensor>();
-  for (const node of order) {
+  const named = scoped();
+  const visit = (node: Node): void => {
     const gradients = arrived.get(node);
-    if (gradients === undefined || !reaches.has(node)) continue;
+    if (gradients === undefined || !reaches.has(node)) return;
+    if (named) setScope(gradientScope(node.scope)); // what a gradient rule records belongs to the module of its node
     arrived.delete(node);
     const slots: Arrived = Array.from(gradients, (list) => list && accumulate(list));
     for (const hook of node.hooks ?? []) if (slots[0] !== undefined) slots[0] = hook(slots[0]) ?? slots[0];
@@ -62,6 +64,12 @@ export function differentiate(roots: readonly Tensor[], seeds: readonly (Tensor 
         if (gradient && needs[i]) send(input, cast(sumTo(gradient, input.shape), input.dtype)); // undoes broadcasting, here for every rule
       });
     }
+  };
+  const outer = currentScope();
+  try {
+    for (const node of order) visit(node);
+  } finally {
+    if (named) setScope(outer);
   }
   return result;
 }

@@ -1,5 +1,6 @@
 import type { DType, TypedArray } from "./dtype.js";
 import type { Op } from "./op.js";
+import type { Scope } from "./scope.js";
 import type { Shape } from "./shape.js";
 import type { Tensor } from "./tensor.js";
 
@@ -35,6 +36,8 @@ export class Node implements Spec {
   hooks: GradientHook[] | undefined = undefined;
   /** Where the user recorded it; filled when GRAFT_CHECK or GRAFT_DEBUG is on. */
   line: string | undefined = undefined;
+  /** The module that recorded it; filled while scopes are on (a profile, GRAFT_DEBUG=2). Never part of a plan's identity. */
+  scope: Scope | undefined = undefined;
   /** Set while the gradient of a checkpointed function is recorded: keeps recomputed nodes apart from the originals. */
   readonly recompute: number;
   /** Scratch of graph walks: the walk's number and this node's index in it. */

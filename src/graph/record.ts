@@ -2,6 +2,7 @@ import { env, GraftError } from "../base/index.js";
 import { isFloat, type DType, type TypedArray } from "./dtype.js";
 import { Node, type Attrs, type Spec } from "./node.js";
 import { defineOp, type Op } from "./op.js";
+import { activeScope } from "./scope.js";
 import { checkShape, type Shape } from "./shape.js";
 import { Tensor } from "./tensor.js";
 
@@ -57,6 +58,7 @@ function recordNode(op: Op, inputs: readonly Node[], attrs: Attrs): Node {
   const requiresGrad = wantsGrad && gradEnabled && (op.vjp !== undefined || op.composite !== undefined) && (many ? someFloat(inferred) : isFloat(first.dtype));
   const node = new Node(nextId++, op, inputs, attrs, first.shape, first.dtype, many ? (inferred as readonly Spec[]) : undefined, requiresGrad, recomputing);
   if (tracing) node.line = userLine();
+  if (activeScope !== undefined) node.scope = activeScope;
   return node;
 }
 

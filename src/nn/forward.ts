@@ -1,4 +1,5 @@
 import { GraftError } from "../base/index.js";
+import { inScope, scoped } from "../graph/index.js";
 import type { Module } from "./module.js";
 
 /** Called before `forward`; what it returns (a list) replaces the inputs. */
@@ -11,6 +12,8 @@ export interface ModuleHooks {
   readonly before: ForwardPreHook[];
   readonly after: ForwardHook[];
 }
+
+const noHooks: ModuleHooks = { before: [], after: [] };
 
 /** Adds `hook` to a list and returns what removes it. */
 export function addHook<H>(hooks: H[], hook: H): () => void {
@@ -26,8 +29,8 @@ type Forward = (this: Module, ...inputs: unknown[]) => unknown;
 const seen = new WeakSet<object>();
 
 /**
- * Puts a thin shell around the `forward` of a class, once, so that hooks run and errors carry the module's path however `forward` is called.
- * It costs one comparison and one property read per call.
+ * Puts a thin shell around the `forward` of a class, once, so that hooks run, and errors and profiles carry the module's path, however `forward` is called.
+ * It costs one comparison and two reads per call.
  */
 export function wrapForward(prototype: object, base: object): void {
   for (let level = prototype; level !== base && !seen.has(level); level = Object.getPrototypeOf(level) as object) {
@@ -41,6 +44,7 @@ function shell(inner: Forward): Forward {
   return function forward(this: Module, ...inputs: unknown[]): unknown {
     if ((this.forward as unknown) !== forward) return inner.apply(this, inputs); // reached through super: the outer shell does the work
     try {
+      if (scoped()) return inScope(this, () => withHooks(this, this.moduleHooks ?? noHooks, inner, inputs));
       return this.moduleHooks === undefined ? inner.apply(this, inputs) : withHooks(this, this.moduleHooks, inner, inputs);
     } catch (error) {
       if (error instanceof GraftError) addPath(error, this);

@@ -1,8 +1,11 @@
 import { checkNumber, checkOptions } from "../base/index.js";
-import { noGrad, Tensor } from "../graph/index.js";
+import { inScope, noGrad, Tensor } from "../graph/index.js";
 import { abs, add, cast, div, max, maximum, minimum, mul, pow, scalarInput, sqrt, square, stack, sum } from "../ops/index.js";
 
 const gradientsOf = (params: Iterable<Tensor>): Tensor[] => [...(params instanceof Tensor ? [params] : params)].filter((param) => param.grad !== null);
+
+/** Without gradients, and in profiles as part of the update. */
+const quietly = <T>(body: () => T): T => inScope("clip", () => noGrad(body), "update");
 
 /** Options of {@link clipGradNorm}. */
 export interface ClipGradNormOptions {
@@ -15,7 +18,7 @@ export function gradNorm(params: Iterable<Tensor>, { normType = 2 }: ClipGradNor
   checkNumber("gradNorm", "normType", normType, { above: 0 });
   const grads = gradientsOf(params).map((param) => param.grad!);
   if (grads.length === 0) return scalarInput(0);
-  return noGrad(() => {
+  return quietly(() => {
     if (normType === Infinity) return max(stack(grads.map((g) => max(abs(g)))));
     const parts = grads.map((g) => (normType === 2 ? sum(square(cast(g, g.dtype === "f64" ? "f64" : "f32"))) : sum(pow(abs(g), normType))));
     const total = parts.length === 1 ? parts[0] : sum(stack(parts));
@@ -37,7 +40,7 @@ export function clipGradNorm(params: Iterable<Tensor>, maxNorm: number, options:
   checkNumber("clipGradNorm", "maxNorm", maxNorm, { min: 0 });
   const clipped = gradientsOf(params);
   const norm = gradNorm(clipped, options).keep();
-  noGrad(() => {
+  quietly(() => {
     const factor = minimum(div(maxNorm, add(norm, 1e-6)), 1); // 1e-6 as in PyTorch, so that a norm of 0 divides nothing by 0
     for (const param of clipped) param.grad = mul(param.grad!, cast(factor, param.grad!.dtype));
   });
@@ -51,7 +54,7 @@ export function clipGradNorm(params: Iterable<Tensor>, maxNorm: number, options:
  */
 export function clipGradValue(params: Iterable<Tensor>, clipValue: number): void {
   checkNumber("clipGradValue", "clipValue", clipValue, { min: 0 });
-  noGrad(() => {
+  quietly(() => {
     for (const param of gradientsOf(params)) param.grad = minimum(maximum(param.grad!, -clipValue), clipValue);
   });
 }

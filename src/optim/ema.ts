@@ -1,5 +1,5 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
-import { allocate, computeDType, fromData, noGrad, showShape, sameShape, sizeOf, type DType, type Shape, type Tensor, type TypedArray } from "../graph/index.js";
+import { allocate, computeDType, fromData, inScope, noGrad, showShape, sameShape, sizeOf, type DType, type Shape, type Tensor, type TypedArray } from "../graph/index.js";
 import { assign, cast, currentTrace, detach, scalarInput } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { lerp } from "./math.js";
@@ -71,13 +71,14 @@ export class EMA {
     count();
     currentTrace()?.refresh.push(count);
     const weights = new Map<DType, Tensor>();
-    noGrad(() => {
+    const record = (): void => {
       for (const { param, average } of this.entries) {
         const { dtype } = average;
         if (!weights.has(dtype)) weights.set(dtype, scalarInput(() => this.share, dtype));
         assign(average, lerp(average, cast(detach(param), dtype), weights.get(dtype)!));
       }
-    });
+    };
+    inScope("ema", () => noGrad(record), "update");
   }
 
   /** Puts the averages in the place of the weights; the function that is returned puts the weights back. Nothing may train in between. */

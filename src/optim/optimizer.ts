@@ -1,5 +1,5 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
-import { computeDType, fromData, allocate, noGrad, showShape, sizeOf, Tensor, withGrad, type DType, type Shape } from "../graph/index.js";
+import { computeDType, fromData, allocate, inScope, noGrad, showShape, sizeOf, Tensor, withGrad, type DType, type Shape } from "../graph/index.js";
 import { assign, cast, currentTrace, neg, scalarInput } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { readState, writeState, type OptimizerState, type StateSource } from "./state.js";
@@ -135,16 +135,18 @@ export abstract class Optimizer<O extends BaseOptions> {
 
   /** Records the update of all parameters without computing it; the next computation of anything does it. */
   record(): void {
-    noGrad(() => {
-      this.shared = new Map();
-      for (const group of this.paramGroups) {
-        for (const param of group.params) {
-          if (param.grad === null) continue;
-          const state = this.stateOf(param);
-          this.updateOne(param, param.grad, group, state);
-        }
+    inScope("optimizer", () => noGrad(() => this.recordAll()), "update");
+  }
+
+  private recordAll(): void {
+    this.shared = new Map();
+    for (const group of this.paramGroups) {
+      for (const param of group.params) {
+        if (param.grad === null) continue;
+        const state = this.stateOf(param);
+        this.updateOne(param, param.grad, group, state);
       }
-    });
+    }
   }
 
   private updateOne(param: Tensor, gradient: Tensor, group: ParamGroup<O>, state: ParamState): void {

@@ -23,15 +23,32 @@ function viewOf(value: Value, views: Views, locate: (base: Value) => Location, s
   return { buffer, offset: offset + view.offset * bytesPerElement(base.dtype), dtype: base.dtype, shape: space, strides };
 }
 
+/** Bytes of the memory that a view touches. */
+function touched({ buffer, dtype, shape, strides }: PlanView): number {
+  return buffer === virtual ? 0 : shape.reduce((size, n, d) => (strides[d] === 0 && n > 0 ? size : size * n), bytesPerElement(dtype));
+}
+
+/** Bytes read and written; an op that picks rows of its first input reads as much of it as it writes. */
+function traffic({ inputs, outputs }: Pick<PlanStep, "inputs" | "outputs">, picks: boolean): number {
+  const written = outputs.reduce((sum, view) => sum + touched(view), 0);
+  return written + inputs.reduce((sum, view, i) => sum + (picks && i === 0 ? Math.min(touched(view), written) : touched(view)), 0);
+}
+
 /** One kernel call for a group. `stored` are the values that it leaves in memory. */
 export function lowerGroup(group: Group, stored: readonly Value[], views: Views, locate: (base: Value) => Location): PlanStep {
+  const step = lower(group, stored, views, locate);
+  return { ...step, bytes: traffic(step, group.root?.op.trait === "gather") };
+}
+
+function lower(group: Group, stored: readonly Value[], views: Views, locate: (base: Value) => Location): Omit<PlanStep, "bytes"> {
   const members = [...group.members].reverse(); // they joined from the last to the first
   const out = (value: Value): PlanView => viewOf(value, views, locate);
   const origin = Math.max(...members.map((value) => value.origin), group.root?.origin ?? 0);
   const label = [...(group.root === undefined ? [] : [group.root]), ...members].map((value) => value.op.name).join("+");
   const flopsOf = (value: Value): number => value.op.flops?.(value.inputs, value.attrs, outputSpecs(value)) ?? sizeOf(value.shape);
   const flops = members.reduce((total, value) => total + flopsOf(value), group.root === undefined ? 0 : flopsOf(group.root));
-  const common = { flops, label, origin };
+  const origins = [...new Set((group.root === undefined ? members : [group.root, ...members]).map((value) => value.origin))];
+  const common = { flops, label, origin, origins };
 
   if (group.kind === "reduce") {
     const root = group.root!;

@@ -50,9 +50,13 @@ export interface PlanStep {
   readonly attrs: readonly number[];
   readonly program: Program | undefined;
   readonly evaluation: Evaluation | undefined;
+  /** Bytes that it reads and writes at least: what is the same along a dim counts once, of a table only the rows that are taken. */
+  readonly bytes: number;
   /** Names of the recorded ops that it computes, and the index of the last one in the graph that was compiled. */
   readonly label: string;
   readonly origin: number;
+  /** Indices of the recorded ops in that graph: of the product, reduction or other kernel first, then of what is fused with it. */
+  readonly origins: readonly number[];
 }
 
 /** What a slot holds: the memory of an input, of an output, or of an input that is overwritten. */

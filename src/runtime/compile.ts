@@ -3,6 +3,7 @@ import { fromData, leafNode, sizeOf, takeKept, Tensor, type TypedArray } from ".
 import { redraw, traced, type Trace } from "../ops/index.js";
 import { currentBackend } from "./device.js";
 import type { Compiled } from "./plans.js";
+import { profiling, scopesOf, watchRun, type PlanScopes } from "./profile/session.js";
 import { bind, inlineCost, realize, start, takeAssignments, waitForRuns } from "./realize.js";
 
 /** What a compiled function may return. */
@@ -17,6 +18,8 @@ interface Recording {
   /** Tensors that the function overwrites. */
   readonly assigned: readonly Tensor[];
   readonly single: boolean;
+  /** Who recorded it, where it was traced in a profile. */
+  readonly scopes: PlanScopes | undefined;
 }
 
 /**
@@ -78,11 +81,12 @@ async function record<R extends Returned>(f: (...inputs: Tensor[]) => R | Promis
     const tensor = assignedOf.get(node) ?? node.variable;
     return tensor === undefined ? { memory: run.slots[slot] } : { tensor };
   });
+  const scopes = profiling() ? scopesOf(run.compiled, run.nodes) : undefined;
   await start(run, false);
-  return { recording: { compiled: run.compiled, trace, sources, assigned, single }, result };
+  return { recording: { compiled: run.compiled, trace, sources, assigned, single, scopes }, result };
 }
 
-async function replay({ compiled, trace, sources, assigned, single }: Recording, inputs: readonly Tensor[]): Promise<Returned> {
+async function replay({ compiled, trace, sources, assigned, single, scopes }: Recording, inputs: readonly Tensor[]): Promise<Returned> {
   waitForRuns(); // a run in flight may still read the numbers that are refreshed now
   for (const refresh of trace.refresh) refresh();
   redraw(trace.keys);
@@ -101,8 +105,10 @@ async function replay({ compiled, trace, sources, assigned, single }: Recording,
     if (memory === undefined) throw new GraftError("stale", "compile: a parameter of a compiled function has a recorded value that was not computed. Await realize() first.");
     return memory;
   });
+  const watched = watchRun(compiled, () => scopes);
   if (plan.cost < inlineCost) loaded.runSync(slots, false);
   else await loaded.run(slots, false);
+  watched?.();
   for (const tensor of assigned) {
     const old = tensor.node;
     tensor.node = leafNode(old.value, old.shape, old.dtype); // graphs recorded on the old value must not read the new one

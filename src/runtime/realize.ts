@@ -5,6 +5,7 @@ import { collectNodes, type Plan } from "../plan/index.js";
 import { compareWithReference } from "./compare.js";
 import { currentBackend } from "./device.js";
 import { planFor, type Compiled } from "./plans.js";
+import { addSpan, scopesOf, watchRun } from "./profile/session.js";
 import { reportRun } from "./report.js";
 
 /** Below this much work (operations and elements moved) a plan runs on the calling thread: a hop to a worker costs about 50 microseconds. */
@@ -56,6 +57,7 @@ export const initialValues = (nodes: readonly Node[], outputs: readonly Node[]):
 
 /** Finds the plan for nodes and puts their memory in its slots. */
 export function bind(outputs: readonly Node[], assignments: readonly Node[], assigned: readonly Tensor[]): Run {
+  const began = performance.now();
   const backend = currentBackend();
   const olds = assignments.map((node) => node.inputs[0]);
   const giveUp = (): void => assigned.forEach((tensor, i) => {
@@ -87,6 +89,7 @@ export function bind(outputs: readonly Node[], assignments: readonly Node[], ass
     olds[i].value = undefined;
     olds[i].consumedBy = "an update (optimizer.step or assign)";
   });
+  addSpan("plan", began);
   return {
     nodes,
     compiled,
@@ -115,12 +118,14 @@ export function start(run: Run, sync: boolean): Promise<void> | undefined {
   const check = env.check;
   const compare = env.compare === "reference" ? compareWithReference(plan, nodes, slots) : undefined;
   const finish = (step: number): void => {
+    watched?.();
     if (step >= 0) throw notFinite(plan, nodes, step);
-    if (env.debug > 0) reportRun(compiled, performance.now() - started);
+    if (env.debug > 0) reportRun(compiled, nodes, performance.now() - started);
     compare?.();
     run.commit();
   };
   if (env.debug >= 2) currentBackend().profile(true);
+  const watched = watchRun(compiled, () => scopesOf(compiled, nodes));
   if (sync || plan.cost < inlineCost) {
     try {
       finish(loaded.runSync(slots, check));

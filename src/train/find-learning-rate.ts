@@ -1,15 +1,8 @@
 import { checkChoice, checkNumber, GraftError } from "../base/index.js";
-import { fromData, type Tensor } from "../graph/index.js";
 import type { Module } from "../nn/index.js";
-import { assign, getRandomState, setRandomState } from "../ops/index.js";
-import { discardPending, realize } from "../runtime/index.js";
-import { classify, type ClassifyOptions, type ClassSamples } from "./classify.js";
-import { fit } from "./fit.js";
 import { LearningRateCurve, type LearningRatePoint } from "./learning-rate-curve.js";
-import { pretrain, sft, type PretrainOptions, type SftOptions, type TokenBlocks, type TokenSamples } from "./lm.js";
-import { mlm, type MlmOptions, type TokenRows } from "./mlm.js";
-import { isLoader } from "./sources.js";
-import type { Callbacks, DataSource, FitOptions, FitResult, TrainOptimizer } from "./types.js";
+import { remember, tasks, withoutTraces, type TrialData, type TrialOptions } from "./trial.js";
+import type { Callbacks, FitOptions, TrainOptimizer } from "./types.js";
 
 /** How far a range test goes. */
 export interface RangeTestOptions {
@@ -22,36 +15,12 @@ export interface RangeTestOptions {
 }
 
 /** Options of {@link findLearningRate}: those of the training that a rate is looked for. */
-export type FindLearningRateOptions = RangeTestOptions &
-  (
-    | ({ readonly task?: "fit" } & Omit<FitOptions, "train">)
-    | ({ readonly task: "pretrain" } & PretrainOptions)
-    | ({ readonly task: "sft" } & SftOptions)
-    | ({ readonly task: "classify" } & ClassifyOptions)
-    | ({ readonly task: "mlm" } & MlmOptions)
-  );
-
-type Data = DataSource | TokenBlocks | TokenSamples | ClassSamples | TokenRows;
-
-/** The trainings by their names. */
-const tasks: Readonly<Record<string, (model: Module, data: Data, options: object) => Promise<FitResult>>> = {
-  fit: (model, data, options) => fit(model, { ...options, train: data as DataSource }),
-  pretrain: (model, data, options) => pretrain(model, data as TokenBlocks, options),
-  sft: (model, data, options) => sft(model, data as TokenSamples, options),
-  classify: (model, data, options) => classify(model, data as ClassSamples, options),
-  mlm: (model, data, options) => mlm(model, data as TokenRows, options as MlmOptions),
-};
+export type FindLearningRateOptions = RangeTestOptions & TrialOptions;
 
 /** The weight of the past in the smoothed loss. */
 const smoothing = 0.9;
 /** The test ends where the smoothed loss is so many times its lowest value. */
 const divergence = 4;
-
-/** What does not belong to a test of some steps. */
-const without = {
-  valid: undefined, stop: undefined, epochs: undefined, checkpoint: undefined, resume: undefined, restoreBest: undefined, ema: undefined, watchdog: undefined, fastDevRun: undefined,
-  log: undefined, logEvery: undefined, tensorboard: undefined, keys: undefined, progress: false, evalEvery: undefined,
-} as const;
 
 /**
  * Learning rate range test (Smith, "Cyclical learning rates for training neural networks", 2017): trains some steps with a rate that grows exponentially, and suggests the
@@ -64,7 +33,7 @@ const without = {
  * console.log(`${curve}`);
  * await train.fit(model, { train: digits.train, optimizer: (m) => new optim.Adam(m.parameters(), { lr: curve.suggestion }) });
  */
-export async function findLearningRate(model: Module, data: Data, options: FindLearningRateOptions = {}): Promise<LearningRateCurve> {
+export async function findLearningRate(model: Module, data: TrialData, options: FindLearningRateOptions = {}): Promise<LearningRateCurve> {
   const { task = "fit", minLr = 1e-7, maxLr = 10, steps = 100, ...rest } = options;
   const op = "train.findLearningRate";
   checkChoice(op, "task", task, Object.keys(tasks));
@@ -72,7 +41,7 @@ export async function findLearningRate(model: Module, data: Data, options: FindL
   checkNumber(op, "maxLr", maxLr, { above: minLr });
   checkNumber(op, "steps", steps, { min: 10, whole: true });
   const range = new RangeTest(minLr, (maxLr / minLr) ** (1 / (steps - 1)));
-  const tested = { ...rest, ...without, ...("test" in rest ? { test: undefined } : {}), maxSteps: steps, callbacks: range.callbacks };
+  const tested = { ...rest, ...withoutTraces, ema: undefined, watchdog: undefined, ...("test" in rest ? { test: undefined } : {}), maxSteps: steps, callbacks: range.callbacks };
   const putBack = await remember(model, data, rest as Partial<FitOptions>);
   try {
     await tasks[task](model, data, tested).catch((error: unknown) => {
@@ -124,29 +93,4 @@ class RangeTest {
   private setRate(): void {
     this.optimizer!.paramGroups.forEach((group, i) => (group.lr = this.lr * this.ratios[i]));
   }
-}
-
-/** Copies all that a training changes; the function that is returned puts it back. */
-async function remember(model: Module, data: unknown, { optimizer, scheduler }: Partial<FitOptions>): Promise<() => Promise<void>> {
-  const changing: Tensor[] = [...model.parameters().filter((parameter) => parameter.requiresGrad), ...model.buffers()];
-  const copies: Tensor[] = [];
-  for (const tensor of changing) copies.push(fromData((await tensor.data()).slice(), tensor.shape, tensor.dtype));
-  const random = getRandomState();
-  const given = typeof optimizer === "object" ? optimizer : undefined;
-  const { tensors = [], values = undefined } = given?.stateDict() ?? {};
-  const state = new Map<string, Tensor>();
-  for (const [name, tensor] of tensors) state.set(name, fromData((await tensor.data()).slice(), tensor.shape, tensor.dtype));
-  const schedule = typeof scheduler === "object" ? ("scheduler" in scheduler ? scheduler.scheduler : scheduler) : undefined;
-  const scheduled = schedule?.stateDict();
-  const loader = isLoader(data as DataSource) ? (data as Extract<DataSource, { stateDict: unknown }>) : undefined;
-  const position = loader?.stateDict();
-  return async () => {
-    discardPending(); // what a step that failed has recorded
-    changing.forEach((tensor, i) => assign(tensor, copies[i]));
-    await realize();
-    setRandomState(random);
-    if (given !== undefined) given.loadStateDict({ tensors: state, values: values! });
-    if (scheduled !== undefined) schedule!.loadStateDict(scheduled);
-    if (position !== undefined) loader!.loadStateDict(position);
-  };
 }

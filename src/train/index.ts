@@ -14,6 +14,7 @@ export { mlm, type MlmOptions, type TokenRows } from "./mlm.js";
 export * as metrics from "./metrics.js";
 export { encodePair, multipleChoice, type Choice, type MultipleChoiceOptions, type MultipleChoiceResult, type TokenPair } from "./multiple-choice.js";
 export { keysHelp, Keys, type KeyInput } from "./keys.js";
+export { profile, type ProfileTrainingOptions } from "./profile.js";
 export { Progress, showNumber, showTime, type Output, type StepView } from "./progress.js";
 export type {
   Batch, BatchMetric, BatchSource, BatchStep, Best, Callbacks, CheckpointOptions, ConfusionMetric, CountOption, DataSource, FitOptions, FitResult, HistoryRecord, LossFunction, Metric, Metrics,

@@ -3,7 +3,7 @@ import type { LoaderState } from "../data/index.js";
 import { rememberModes, type Module } from "../nn/index.js";
 import { EMA, LBFGS, Optimizer } from "../optim/index.js";
 import { F, getRandomState, setRandomState } from "../ops/index.js";
-import { realize } from "../runtime/index.js";
+import { profiling, realize } from "../runtime/index.js";
 import { objective, samplesIn } from "./batch.js";
 import type { RunFolder, RunState } from "./checkpoints.js";
 import { locate } from "./errors.js";
@@ -22,6 +22,7 @@ import { restore } from "./restore.js";
 import { takeSnapshot } from "./snapshot.js";
 import { runSources } from "./sources.js";
 import { compiledStep, trainStep, type StepNumbers, type StepParts } from "./step.js";
+import { timed } from "./timed.js";
 import { badStepError, Watchdog } from "./watchdog.js";
 import type { Batch, BatchSource, Callbacks, FitOptions, FitResult, StopReason } from "./types.js";
 
@@ -171,7 +172,7 @@ export class TrainRun {
     const { loader } = this;
     loader.setEpoch(this.epoch);
     let group: Batch[] = [];
-    for await (const batch of loader) {
+    for await (const batch of profiling() ? timed(loader) : loader) {
       group.push(batch);
       this.position = loader.stateDict();
       const { batch: read } = this.position;

@@ -1,4 +1,4 @@
-import { fromData, noGrad, type Tensor } from "../graph/index.js";
+import { fromData, inScope, noGrad, type Tensor } from "../graph/index.js";
 import "../autograd/index.js"; // gives tensors backward()
 import type { Module } from "../nn/index.js";
 import { clipGradNorm, clipGradValue, gradNorm, LBFGS, type EMA } from "../optim/index.js";
@@ -110,10 +110,10 @@ export function recordStep(parts: StepParts, batch: Batch): void {
 }
 
 function record({ model, cost, metrics, regularize, count = samplesIn }: StepParts, batch: Batch): Recorded {
-  const outcome = cost(model, batch);
-  const numbers = [["loss", outcome.loss] as const, ...noGrad(() => measure(outcome, metrics))];
+  const outcome = inScope("loss", () => cost(model, batch)); // names for profiles
+  const numbers = [["loss", outcome.loss] as const, ...inScope("metrics", () => noGrad(() => measure(outcome, metrics)))];
   for (const [, value] of numbers) value.keep();
-  return { samples: count(batch), numbers, objective: regularize === undefined ? outcome.loss : add(outcome.loss, penalty(model, regularize)) };
+  return { samples: count(batch), numbers, objective: regularize === undefined ? outcome.loss : inScope("loss", () => add(outcome.loss, penalty(model, regularize))) };
 }
 
 function measure({ output, target }: StepOutcome, metrics: Metrics | undefined): (readonly [string, Tensor])[] {
@@ -189,13 +189,14 @@ async function applied(parts: StepParts, numbers: (controls: Controls) => StepNu
 function recordUpdate(parts: StepParts, loss: Tensor): Controls {
   const { optimizer, ema, highestLoss } = parts;
   const norm = limit(parts);
-  const ok = highestLoss === undefined ? undefined : noGrad(() => {
+  const mayChange = (): Tensor => {
     const value = cast(sum(loss.detach()), "f32");
-    return logicalAnd(logicalAnd(isfinite(value), le(value, scalarInput(highestLoss))), isfinite(norm!));
-  });
+    return logicalAnd(logicalAnd(isfinite(value), le(value, scalarInput(highestLoss!))), isfinite(norm!));
+  };
+  const ok = highestLoss === undefined ? undefined : inScope("watchdog", () => noGrad(mayChange), "update");
   optimizer.record();
   ema?.update();
-  if (ok !== undefined) guardAssigns(ok);
+  if (ok !== undefined) inScope("watchdog", () => guardAssigns(ok), "update");
   return { norm, ok };
 }
 
