@@ -1,5 +1,5 @@
 import { env, GraftError } from "../base/index.js";
-import { keepNode, sameShape, showShape, Tensor, withGrad } from "../graph/index.js";
+import { gradientScope, keepNode, sameShape, scoped, showShape, Tensor, withGrad } from "../graph/index.js";
 import { add, ones } from "../ops/index.js";
 import { differentiate } from "./differentiate.js";
 
@@ -37,6 +37,7 @@ Tensor.prototype.backward = function (this: Tensor, { gradient, createGraph = fa
   if (env.debug > 0 && this.node.value !== undefined && this.node.variable === undefined) hintReadBefore();
   keepNode(this.node);
   const seed = gradient ?? ones(this.shape, { dtype: this.dtype });
+  if (gradient === undefined && scoped()) seed.node.scope = gradientScope(this.node.scope);
   withGrad(createGraph, () => {
     for (const [node, value] of differentiate([this], [seed], (end) => end.variable !== undefined)) {
       const variable = node.variable as Tensor;

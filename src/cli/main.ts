@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
   eval: { summary: "measure a saved model on data", load: () => import("./commands/eval.js") },
   predict: { summary: "classify pictures with a saved model", load: () => import("./commands/predict.js") },
   inspect: { summary: "layers, parameters, FLOPs and memory of a model, before it runs", load: () => import("./commands/inspect.js") },
+  profile: { summary: "where the time of a training step goes: kernels, modules, recording, data", load: () => import("./commands/profile.js") },
   pretrain: { summary: "train a tokenizer and a language model from text (.yaml)", load: () => import("./commands/pretrain.js") },
   finetune: { summary: "fine-tune a language model on conversations or texts", load: () => import("./commands/finetune.js") },
   merge: { summary: "merge an adapter into its model", load: () => import("./commands/merge.js") },
@@ -30,6 +31,7 @@ Examples:
   graft eval runs/digits
   graft predict runs/digits digit.png
   graft inspect examples/digits.yaml
+  graft profile examples/digits.yaml --trace trace.json
   graft pretrain examples/lm/declarations.yaml   a tokenizer and a small GPT from scratch, from text that every checkout has
   graft generate runs/declarations "export interface"
   graft eval runs/declarations --data valid.txt

@@ -1,6 +1,7 @@
 import { text, type Dataset, type tokenizers } from "../data/index.js";
 import { create, generate, type CausalModel, type TextModel } from "../models/index.js";
-import { findLearningRate, mlm, pretrain, type Callbacks, type FitResult, type LearningRateCurve, type PretrainOptions } from "../train/index.js";
+import type { Profile, ProfileSteps } from "../runtime/index.js";
+import { findLearningRate, mlm, pretrain, profile, type Callbacks, type FitResult, type LearningRateCurve, type PretrainOptions } from "../train/index.js";
 import { print } from "./output.js";
 import type { PretrainData } from "./pretrain-data.js";
 import type { PretrainRecipe } from "./pretrain-recipe.js";
@@ -15,6 +16,12 @@ export interface PretrainTask {
   hint(out: string): string;
   train(options: PretrainOptions): Promise<FitResult>;
   findLearningRate(options: PretrainOptions): Promise<LearningRateCurve>;
+  profile(options: PretrainOptions & ProfileSteps): Promise<Profile>;
+}
+
+/** The options of a recipe that make a step what it is. */
+export function stepOptions({ batchSize, accumulate, lr, beta2, weightDecay, schedule, warmupSteps, seed, ema, watchdog }: PretrainRecipe["training"]): PretrainOptions {
+  return { batchSize, accumulate, lr, betas: [0.9, beta2], weightDecay, schedule, warmupSteps, seed, ema, watchdog };
 }
 
 /** The task of a recipe, with a fresh model. */
@@ -39,6 +46,7 @@ async function nextTokens(recipe: PretrainRecipe, data: PretrainData): Promise<P
     hint: (out) => `graft generate ${out} ${JSON.stringify(sample.prompt.trim() || "The")} --temperature ${sample.temperature}`,
     train: (options) => pretrain(model, blocks, { ...options, ...measured }),
     findLearningRate: (options) => findLearningRate(model, blocks, { task: "pretrain", ...options, ...measured }),
+    profile: (options) => profile(model, blocks, { task: "pretrain", ...options }),
   };
 }
 
@@ -72,5 +80,6 @@ async function hiddenWords(recipe: PretrainRecipe, data: PretrainData): Promise<
     hint: (out) => `graft finetune --model ${out} --data reviews.csv --task classification --method full`,
     train: (options) => mlm(model, rows, own(options)),
     findLearningRate: (options) => findLearningRate(model, rows, { task: "mlm", ...own(options) }),
+    profile: (options) => profile(model, rows, { task: "mlm", ...own(options) }),
   };
 }

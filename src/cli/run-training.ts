@@ -37,6 +37,9 @@ export interface RunOptions {
   readonly recipe?: string;
 }
 
+/** What options of `train.fit` come from. */
+type FitParts = Omit<RunOptions, "name" | "overrides" | "trial" | "recipe">;
+
 function lengthOf(samples: Samples | undefined): number {
   if (samples === undefined) return 0;
   return Symbol.asyncIterator in samples ? ((samples as { dataset?: { length: number } }).dataset?.length ?? samples.length) : samples.length;
@@ -47,13 +50,8 @@ export async function runTraining(training: Training, options: RunOptions): Prom
   const { out, settings, command, resume, trial } = options;
   const earlier = await readRun(out);
   if (resume === false && !options.overwrite && trial === undefined) await checkUnfinished(out, earlier, command);
-  const data = await training.data({ settings });
-  manualSeed(settings.seed);
-  const model = await training.model({ settings, data });
-  if (!(model instanceof Module)) throw new GraftError("argument", `${options.file}: model() gave ${String(model)}. Return an nn.Module.`);
+  const { data, model, trained } = await prepareTraining(training, options);
   introduce(options, model, data);
-  const own = typeof training.fit === "function" ? training.fit({ settings, data, model }) : training.fit;
-  const trained = fitOptions(options, data, own);
   if (trial === "find-lr") {
     const { train, ...rest } = trained;
     return print(String(await findLearningRate(model, train, rest)));
@@ -113,13 +111,27 @@ export async function runTraining(training: Training, options: RunOptions): Prom
   await training.after(context);
 }
 
+/** Data, model and options of `train.fit` of a training. */
+export async function prepareTraining(
+  training: Training,
+  options: FitParts,
+): Promise<{ readonly data: TrainingData; readonly model: Module; readonly trained: FitOptions }> {
+  const { settings, file } = options;
+  const data = await training.data({ settings });
+  manualSeed(settings.seed);
+  const model = await training.model({ settings, data });
+  if (!(model instanceof Module)) throw new GraftError("argument", `${file}: model() gave ${String(model)}. Return an nn.Module.`);
+  const own = typeof training.fit === "function" ? training.fit({ settings, data, model }) : training.fit;
+  return { data, model, trained: fitOptions(options, data, own) };
+}
+
 function introduce({ name, out, settings }: RunOptions, model: Module, data: TrainingData): void {
   const parts = (["train", "valid", "test"] as const).flatMap((part) => (data[part] === undefined ? [] : [`${grouped(lengthOf(data[part]))} ${part}`]));
   const parameters = model.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
   print(`${name}: ${model.constructor.name}, ${grouped(parameters)} parameters; samples: ${parts.join(", ")}; seed ${settings.seed}; ${currentBackend().description}; folder ${out}`);
 }
 
-function fitOptions(options: RunOptions, { train, valid, test }: TrainingData, own: Partial<FitOptions> = {}): FitOptions {
+function fitOptions(options: FitParts, { train, valid, test }: TrainingData, own: Partial<FitOptions> = {}): FitOptions {
   const { settings, out, resume, overwrite, progress, command, keys } = options;
   const loader = Symbol.asyncIterator in train;
   return {

@@ -1,6 +1,7 @@
 import { GraftError } from "../base/index.js";
 import { fromData, type Tensor } from "../graph/index.js";
 import { getRandomState } from "../ops/index.js";
+import { timed } from "../runtime/index.js";
 import type { Dataset } from "./dataset.js";
 import { fetchSamples, type BatchJob } from "./fetch.js";
 import { ModuleDataset } from "./module-dataset.js";
@@ -205,8 +206,8 @@ export class DataLoader<S = Sample, B = BatchOf<S>> implements AsyncIterable<B> 
       return this.transformed(job, (await this.pool.run(job)) as S[] | HostBatch);
     }
     if (!now) await new Promise((resolve) => setImmediate(resolve));
-    const samples = await fetchSamples(this.dataset, job);
-    return collate === undefined ? this.transformed(job, stack(samples, dtypes, job.indices)) : samples;
+    const samples = await timed("loader", () => fetchSamples(this.dataset, job));
+    return collate === undefined ? timed("loader", () => this.transformed(job, stack(samples, dtypes, job.indices))) : samples;
   }
 
   private transformed(job: BatchJob, batch: S[] | HostBatch): S[] | HostBatch {

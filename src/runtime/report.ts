@@ -1,7 +1,7 @@
 import { env } from "../base/index.js";
 import type { Node } from "../graph/index.js";
 import type { Compiled } from "./plans.js";
-import { originOf, outputShape, speedOf } from "./profile/kernels.js";
+import { originOf, outputShape, showSizes, speedOf } from "./profile/kernels.js";
 import { ModulePaths, shortened } from "./profile/paths.js";
 import { scopesOf } from "./profile/session.js";
 
@@ -18,7 +18,7 @@ export function reportRun(compiled: Compiled, nodes: readonly Node[], millisecon
       const { gflops, gbs } = speedOf(step, times[i]);
       const { modules, pass } = originOf(step, scopes[i], paths);
       lines.push(
-        `  ${(times[i] / 1e3).toFixed(1).padStart(9)} us ${share.toFixed(1).padStart(5)} % ${gflops.toFixed(1).padStart(7)} GFLOP/s ${gbs.toFixed(1).padStart(7)} GB/s  ${step.kernel} ${outputShape(step).join("x")}  ${shortened(modules)} ${pass}  ${step.label}`,
+        `  ${(times[i] / 1e3).toFixed(1).padStart(9)} us ${share.toFixed(1).padStart(5)} % ${gflops.toFixed(1).padStart(7)} GFLOP/s ${gbs.toFixed(1).padStart(7)} GB/s  ${step.kernel} ${showSizes(outputShape(step))}  ${shortened(modules)} ${pass}  ${step.label}`,
       );
     });
   }

@@ -13,7 +13,7 @@ import { grouped, print } from "../output.js";
 import { overridesOf, setOption, type KeyFlag, type Override } from "../overrides.js";
 import { pretrainData } from "../pretrain-data.js";
 import { pretrainSchema, readPretrainRecipe, type PretrainRecipe } from "../pretrain-recipe.js";
-import { pretrainTask } from "../pretrain-task.js";
+import { pretrainTask, stepOptions } from "../pretrain-task.js";
 import type { RecipeFile } from "../read-recipe.js";
 import { holdsRun, readRun, versions, writeRun, type RunRecord } from "../run-folder.js";
 import { keysText, trainingFlags, trainingOverrides, trialOf, type TrainingFlags } from "../training-keys.js";
@@ -100,9 +100,9 @@ async function trainOn(read: RecipeFile<PretrainRecipe>, { out, flags, overrides
   const task = await at(["model"], () => pretrainTask(recipe, { tokenizer, train, valid }));
   const { model } = task;
   if (progress) print(`${task.name} of ${grouped(model.parameters().reduce((sum, parameter) => sum + parameter.size, 0))} parameters, ${grouped(training.steps * training.batchSize * training.accumulate * block)} tokens to read`);
-  const { steps, batchSize, accumulate, lr, beta2, weightDecay, schedule, warmupSteps, evalEvery, seed, ema, watchdog, overfitBatches, logEvery, tensorboard } = training;
+  const { steps, evalEvery, seed, overfitBatches, logEvery, tensorboard } = training;
   const options: PretrainOptions = {
-    maxSteps: steps, batchSize, accumulate, lr, betas: [0.9, beta2], weightDecay, schedule, warmupSteps, seed, ema, watchdog, overfitBatches, progress,
+    ...stepOptions(training), maxSteps: steps, overfitBatches, progress,
     evalEvery: Math.min(evalEvery, steps),
     checkpoint: { dir: out, every: evalEvery, keep: 1, best: false, overwrite },
     resume, log: true, logEvery, tensorboard, keys: progress,

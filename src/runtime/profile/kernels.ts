@@ -1,5 +1,6 @@
 import type { Pass } from "../../graph/index.js";
 import type { PlanStep } from "../../plan/index.js";
+import type { Interval } from "./intervals.js";
 import type { ModulePaths } from "./paths.js";
 import type { PlanScopes, StepRecord } from "./session.js";
 
@@ -9,6 +10,9 @@ export const speedOf = ({ flops, bytes }: PlanStep, nanoseconds: number): { read
 
 /** Sizes of what a kernel writes. */
 export const outputShape = ({ outputs }: PlanStep): readonly number[] => outputs[0]?.shape ?? [];
+
+/** A shape as 64x32. */
+export const showSizes = (shape: readonly number[]): string => shape.join("x") || "scalar";
 
 /** Who recorded what a kernel computes. */
 export interface Origin {
@@ -30,10 +34,8 @@ export function originOf({ kernel, origins }: PlanStep, scopes: PlanScopes[numbe
 }
 
 /** One kernel call of a profile. */
-export interface KernelCall extends Origin {
+export interface KernelCall extends Origin, Interval {
   readonly step: PlanStep;
-  /** Milliseconds; kernels of a run follow each other from its beginning on. */
-  readonly from: number;
   readonly nanoseconds: number;
 }
 
@@ -43,8 +45,8 @@ export function callsOf(record: StepRecord, paths: ModulePaths): KernelCall[] {
   return record.runs.flatMap(({ from, steps, scopes, nanoseconds }) => {
     free = Math.max(free, from);
     return steps.map((step, i): KernelCall => {
-      const call = { step, from: free, nanoseconds: nanoseconds[i], ...originOf(step, scopes?.[i], paths) };
-      free += nanoseconds[i] / 1e6;
+      const call = { step, from: free, to: free + nanoseconds[i] / 1e6, nanoseconds: nanoseconds[i], ...originOf(step, scopes?.[i], paths) };
+      free = call.to;
       return call;
     });
   });

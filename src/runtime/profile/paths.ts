@@ -13,6 +13,8 @@ const hasModules = (owner: object): owner is HasModules => typeof (owner as Part
 /** Names scopes: modules by their paths in the model, or in the outermost module that was called. The model itself goes by the name of its class. */
 export class ModulePaths {
   private readonly known = new Map<object, string>();
+  /** Classes by path. */
+  readonly types = new Map<string, string>();
 
   constructor(model?: HasModules) {
     if (model !== undefined) this.add(model);
@@ -28,13 +30,18 @@ export class ModulePaths {
     if (path !== undefined) return path;
     const around = callerOf(scope!);
     const name = `${around === undefined ? "" : `${this.of(around)}.`}${owner.constructor.name}`; // no field holds it: made where it is called
-    this.known.set(owner, name);
+    this.set(owner, name);
     return name;
   }
 
   private add(root: object): void {
     if (!hasModules(root)) return;
-    for (const [path, module] of root.namedModules()) if (!this.known.has(module)) this.known.set(module, path === "" ? root.constructor.name : path);
+    for (const [path, module] of root.namedModules()) if (!this.known.has(module)) this.set(module, path === "" ? root.constructor.name : path);
+  }
+
+  private set(module: object, path: string): void {
+    this.known.set(module, path);
+    this.types.set(path, module.constructor.name);
   }
 }
 
@@ -51,10 +58,16 @@ function outermost(scope: Scope): object {
   return found.owner as object;
 }
 
-/** Several paths as one text: alike but for numbers as `layers.*.fc`, others as the first and how many more there are. */
+const starred = (path: string): string => path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
+
+/** Several paths as one text: those that are alike but for numbers as `layers.*.fc`, and the first of several such and how many more there are. */
 export function shortened(paths: readonly string[]): string {
-  if (paths.length < 2) return paths[0] ?? noModule;
-  const pattern = paths[0].replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
-  if (paths.every((path) => path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*") === pattern)) return pattern;
-  return `${paths[0]} +${paths.length - 1}`;
+  const groups = new Map<string, string>();
+  for (const path of paths) {
+    const pattern = starred(path);
+    const key = /[^*.]/.test(pattern) ? pattern : path; // "*" alone would say nothing
+    groups.set(key, groups.has(key) ? key : path);
+  }
+  const [first = noModule, ...more] = groups.values();
+  return more.length === 0 ? first : `${first} +${more.length}`;
 }

@@ -1,7 +1,7 @@
 import { table } from "../../base/index.js";
 import type { Pass } from "../../graph/index.js";
-import { lengthOf, merged, without } from "./intervals.js";
-import { callsOf, outputShape, speedOf, type KernelCall } from "./kernels.js";
+import { lengthOf, without } from "./intervals.js";
+import { callsOf, outputShape, showSizes, speedOf, type KernelCall } from "./kernels.js";
 import { shortened, type ModulePaths } from "./paths.js";
 import type { StepRecord } from "./session.js";
 import { traceOf, type Trace } from "./trace.js";
@@ -33,6 +33,8 @@ export interface KernelProfile {
 export interface ModuleProfile {
   /** Path in the model; its class for the model itself; "loss", "metrics", "clip", "optimizer" and "ema" for what belongs to no module. */
   readonly module: string;
+  /** Its class. */
+  readonly type: string;
   /** Kernel calls per step. */
   readonly kernels: number;
   readonly forwardMs: number;
@@ -45,8 +47,8 @@ export interface ModuleProfile {
 /** What a step did outside kernels. */
 export interface OutsideProfile {
   /**
-   * record: JavaScript, above all the recording of the graph. plan: the look-up of the plan, or its compilation. loader: waiting for a batch. wait: between the call of
-   * a plan and its end, what is more than its kernels: the hop to their thread and back.
+   * record: JavaScript, above all the recording of the graph. plan: the look-up of the plan, or its compilation. loader: making a batch or waiting for it; what is made
+   * while kernels run costs no time. wait: the rest of the time of runs: the hop to the kernels' thread and back.
    */
   readonly kind: "record" | "plan" | "loader" | "wait";
   /** Milliseconds per step. */
@@ -93,8 +95,8 @@ export class Profile implements ProfileData {
     this.calls = records.map((record) => callsOf(record, paths));
     const all = this.calls.flat();
     this.kernels = kernelsOf(all, total);
-    this.modules = modulesOf(all, total, this.steps);
-    this.outside = outsideOf(records, all, total);
+    this.modules = modulesOf(all, total, this.steps, paths.types);
+    this.outside = outsideOf(records, this.calls, total);
   }
 
   /** Everything in the Trace Event Format: write it as JSON, and open it in ui.perfetto.dev or chrome://tracing. */
@@ -118,7 +120,7 @@ export class Profile implements ProfileData {
     const { kernels, outside, steps } = this;
     const rest = kernels.slice(top);
     const rows = kernels.slice(0, top).map(({ kernel, ops, shape, pass, modules, calls, medianMs, share, gflops, gbs }) => [
-      kernel, shape.join("x"), String(calls), (1000 * medianMs).toFixed(1), percent(share), speed(gflops), speed(gbs), pass, shortened(modules), ops,
+      kernel, showSizes(shape), String(calls), (1000 * medianMs).toFixed(1), percent(share), speed(gflops), speed(gbs), pass, shortened(modules), ops.length <= opsShown ? ops : `${ops.slice(0, opsShown - 3)}...`,
     ]);
     if (rest.length > 0) rows.push([`${rest.length} more`, "", String(sum(rest, ({ calls }) => calls)), "", percent(sum(rest, ({ share }) => share))]);
     for (const { kind, ms: time, share } of outside) rows.push([`(${kind})`, "", String(steps), (1000 * time).toFixed(1), percent(share)]);
@@ -128,16 +130,19 @@ export class Profile implements ProfileData {
   private moduleTable(top: number): string {
     const { modules, outside } = this;
     const rest = modules.slice(top);
-    const row = (name: string, list: readonly ModuleProfile[]): string[] => {
+    const row = (name: string, type: string, list: readonly ModuleProfile[]): string[] => {
       const [forward, backward, update] = [sum(list, ({ forwardMs }) => forwardMs), sum(list, ({ backwardMs }) => backwardMs), sum(list, ({ updateMs }) => updateMs)];
-      return [name, count(sum(list, ({ kernels }) => kernels)), blank(forward), blank(backward), blank(update), ms(forward + backward + update), percent(sum(list, ({ share }) => share))];
+      return [name, type, count(sum(list, ({ kernels }) => kernels)), blank(forward), blank(backward), blank(update), ms(forward + backward + update), percent(sum(list, ({ share }) => share))];
     };
-    const rows = modules.slice(0, top).map((module) => row(module.module, [module]));
-    if (rest.length > 0) rows.push(row(`${rest.length} more`, rest));
-    rows.push(["(outside kernels)", "", "", "", "", ms(sum(outside, ({ ms: time }) => time)), percent(sum(outside, ({ share }) => share))]);
-    return table([["module", "kernels", "forward ms", "backward ms", "update ms", "ms per step", "share %"], ...rows], { right: [1, 2, 3, 4, 5, 6] });
+    const rows = modules.slice(0, top).map((module) => row(module.module, module.type, [module]));
+    if (rest.length > 0) rows.push(row(`${rest.length} more`, "", rest));
+    rows.push(["(outside kernels)", "", "", "", "", "", ms(sum(outside, ({ ms: time }) => time)), percent(sum(outside, ({ share }) => share))]);
+    return table([["module", "type", "kernels", "forward ms", "backward ms", "update ms", "ms per step", "share %"], ...rows], { right: [2, 3, 4, 5, 6, 7] });
   }
 }
+
+/** Letters of a fused kernel's list of ops in the table. */
+const opsShown = 40;
 
 const ms = (time: number): string => time.toFixed(3);
 const blank = (time: number): string => (time === 0 ? "" : ms(time));
@@ -179,26 +184,28 @@ function kernelsOf(calls: readonly KernelCall[], total: number): KernelProfile[]
   return rows.sort((a, b) => b.totalMs - a.totalMs);
 }
 
-function modulesOf(calls: readonly KernelCall[], total: number, steps: number): ModuleProfile[] {
+function modulesOf(calls: readonly KernelCall[], total: number, steps: number, types: ReadonlyMap<string, string>): ModuleProfile[] {
   const rows = [...groupBy(calls, ({ module }) => module)].map(([module, group]): ModuleProfile => {
     const of = (wanted: Pass): number => sum(group, ({ pass, nanoseconds }) => (pass === wanted ? nanoseconds : 0)) / 1e6 / steps;
-    return { module, kernels: group.length / steps, forwardMs: of("forward"), backwardMs: of("backward"), updateMs: of("update"), share: share(sum(group, ({ nanoseconds }) => nanoseconds) / 1e6, total) };
+    return {
+      module, type: types.get(module) ?? "", kernels: group.length / steps, forwardMs: of("forward"), backwardMs: of("backward"), updateMs: of("update"),
+      share: share(sum(group, ({ nanoseconds }) => nanoseconds) / 1e6, total),
+    };
   });
   return rows.sort((a, b) => b.share - a.share);
 }
 
-/** What is left of the steps' time: first to runs, then to planning, then to the loader, and the rest to recording. */
-function outsideOf(records: readonly StepRecord[], calls: readonly KernelCall[], total: number): OutsideProfile[] {
+/** What is left of the steps' time beside kernels: first to the loader, then to planning, then to runs, and the rest to recording. */
+function outsideOf(records: readonly StepRecord[], calls: readonly (readonly KernelCall[])[], total: number): OutsideProfile[] {
   const steps = records.length;
-  const time = { record: 0, plan: 0, loader: 0, wait: -sum(calls, ({ nanoseconds }) => nanoseconds) / 1e6 };
-  for (const record of records) {
+  const time = { record: 0, plan: 0, loader: 0, wait: 0 };
+  records.forEach((record, i) => {
     const { runs, spans: { plan, loader } } = record;
-    time.wait += lengthOf(merged(runs));
-    time.plan += lengthOf(without(plan, runs));
-    time.loader += lengthOf(without(loader, [...runs, ...plan]));
-    time.record += lengthOf(without([record], [...runs, ...plan, ...loader]));
-  }
-  time.wait = Math.max(0, time.wait); // clocks differ by a rounding
+    time.loader += lengthOf(without(loader, calls[i]));
+    time.plan += lengthOf(without(plan, [...calls[i], ...loader]));
+    time.wait += lengthOf(without(runs, [...calls[i], ...loader, ...plan]));
+    time.record += lengthOf(without([record], [...calls[i], ...loader, ...plan, ...runs]));
+  });
   return (["record", "plan", "loader", "wait"] as const).map((kind) => ({ kind, ms: steps === 0 ? 0 : time[kind] / steps, share: share(time[kind], total) }));
 }
 

@@ -4,13 +4,13 @@ import { currentBackend } from "../device.js";
 import { realize, runsEnded } from "../realize.js";
 import { ModulePaths, type HasModules } from "./paths.js";
 import { Profile } from "./profile.js";
-import { Session } from "./session.js";
+import { openSession, type Session } from "./session.js";
 
 /** How many steps are looked at. */
 export interface ProfileSteps {
   /** Steps that are measured. Default: 10. */
   readonly steps?: number;
-  /** Steps before them, which compile plans and warm caches. Default: 3. */
+  /** Steps before them, in which plans and JavaScript are compiled. Default: 10. */
   readonly warmup?: number;
 }
 
@@ -21,7 +21,7 @@ export interface ProfileOptions extends ProfileSteps {
 }
 
 /** Checks the options that say how many steps there are. */
-export function checkSteps(op: string, { steps = 10, warmup = 3 }: ProfileSteps): Required<ProfileSteps> {
+export function checkSteps(op: string, { steps = 10, warmup = 10 }: ProfileSteps): Required<ProfileSteps> {
   checkNumber(op, "steps", steps, { min: 1, whole: true });
   checkNumber(op, "warmup", warmup, { min: 0, whole: true });
   return { steps, warmup };
@@ -29,7 +29,7 @@ export function checkSteps(op: string, { steps = 10, warmup = 3 }: ProfileSteps)
 
 /** A session, and what makes a profile of what it has seen. */
 export function openProfile(op: string, warmup: number, model?: HasModules): { readonly session: Session; readonly finish: () => Profile } {
-  const session = new Session(op);
+  const session = openSession(op);
   return { session, finish: () => new Profile(session.steps, currentBackend().description, warmup, new ModulePaths(model)) };
 }
 

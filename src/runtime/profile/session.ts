@@ -43,8 +43,25 @@ export const scopesOf = ({ plan }: Compiled, nodes: readonly Node[]): PlanScopes
 /** The time since `from` went into something. */
 export const addSpan = (kind: SpanKind, from: number): void => open?.addSpan(kind, from);
 
+/** Runs `body` (the part of it before its first await); its time goes into something. */
+export function timed<T>(kind: SpanKind, body: () => T): T {
+  if (open === undefined) return body();
+  const from = performance.now();
+  try {
+    return body();
+  } finally {
+    addSpan(kind, from);
+  }
+}
+
 /** The run of a plan begins; what is returned is called when it has ended well. Undefined when nobody looks. */
 export const watchRun = (compiled: Compiled, scopes: () => PlanScopes | undefined): (() => void) | undefined => open?.watchRun(compiled, scopes);
+
+/** Opens a session. Throws `state` while another is open. */
+export function openSession(op: string): Session {
+  if (open !== undefined) throw new GraftError("state", `${op}: another profile is under way. Profiles cannot be nested: await the first one.`);
+  return (open = new Session());
+}
 
 /** Looks at steps while it is open; there is one at a time. */
 export class Session {
@@ -53,9 +70,8 @@ export class Session {
   private readonly running = new Set<() => void>();
   private readonly scopesBefore: boolean;
 
-  constructor(op: string) {
-    if (open !== undefined) throw new GraftError("state", `${op}: another profile is under way. Profiles cannot be nested: await the first one.`);
-    open = this;
+  /** Use {@link openSession}. */
+  constructor() {
     this.scopesBefore = scopesOn(true);
     currentBackend().profile(true);
   }

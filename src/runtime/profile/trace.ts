@@ -1,6 +1,5 @@
-import type { KernelCall } from "./kernels.js";
-import { outputShape, speedOf } from "./kernels.js";
-import { without, type Interval } from "./intervals.js";
+import { outputShape, showSizes, speedOf, type KernelCall } from "./kernels.js";
+import { merged, without, type Interval } from "./intervals.js";
 import type { StepRecord } from "./session.js";
 
 /** An event of a trace file; times are in microseconds. */
@@ -37,17 +36,19 @@ export function traceOf(records: readonly StepRecord[], calls: readonly (readonl
   const heads = Object.entries(rows).flatMap(([row, tid]): TraceEvent[] => [label("thread_name", tid, row), { name: "thread_sort_index", ph: "M", pid, tid, args: { sort_index: tid } }]);
   const events = records.flatMap((record, i): TraceEvent[] => {
     const { runs, spans } = record;
-    const loader = without(spans.loader, [...spans.plan, ...runs]);
-    const plan = without(spans.plan, runs);
-    const rest = without([record], [...spans.loader, ...spans.plan, ...runs]);
-    const script = [...loader.map((span) => event("JavaScript", "loader", span)), ...plan.map((span) => event("JavaScript", "plan", span)), ...rest.map((span) => event("JavaScript", "record", span))];
+    const loader = merged(spans.loader);
+    const plan = without(spans.plan, loader);
+    const rest = without([record], [...runs, ...plan, ...loader]);
+    const kinds = { loader, plan, record: rest };
+    const script = Object.entries(kinds).flatMap(([kind, list]) => list.map((span) => event("JavaScript", kind, span)));
     return [
       event("steps", `step ${i + 1}`, record),
       ...script.sort((a, b) => a.ts! - b.ts!),
-      ...calls[i].map(({ step, from, nanoseconds: time, module, pass, modules }) => {
-        const { gflops, gbs } = speedOf(step, time);
-        return event("kernels", step.kernel, { from, to: from + time / 1e6 }, {
-          ops: step.label, shape: outputShape(step).join("x"), module, pass, modules, "GFLOP/s": round(gflops), "GB/s": round(gbs), flops: step.flops, bytes: step.bytes,
+      ...calls[i].map((call) => {
+        const { step, module, pass, modules } = call;
+        const { gflops, gbs } = speedOf(step, call.nanoseconds);
+        return event("kernels", step.kernel, call, {
+          ops: step.label, shape: showSizes(outputShape(step)), module, pass, modules, "GFLOP/s": round(gflops), "GB/s": round(gbs), flops: step.flops, bytes: step.bytes,
         });
       }),
     ];
