@@ -19,7 +19,7 @@ describe("the command line", () => {
   it("has help with examples for every command", async () => {
     const all = await graft(["--help"]);
     expect(all).toMatchObject({ code: 0, err: "" });
-    const commands = ["train", "eval", "predict", "inspect", "data", "info"];
+    const commands = ["train", "eval", "predict", "inspect", "profile", "data", "info"];
     for (const command of commands) expect(all.out).toMatch(new RegExp(`^  ${command} +\\S`, "m"));
     for (const command of commands) {
       const { code, out } = await here([command, "--help"]);
