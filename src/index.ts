@@ -11,7 +11,7 @@ export {
 export { checkpoint, customGradient, grad, valueAndGrad, vjp, type BackwardOptions, type CustomContext } from "./autograd/index.js";
 export {
   compile, currentBackend, gradcheck, hasNative, planCounters, profile, Profile, realize, realizeSync, tolerance, useBackend,
-  type GradcheckOptions, type KernelProfile, type ModuleProfile, type OutsideProfile, type ProfileData, type ProfileOptions,
+  type GradcheckOptions, type KernelProfile, type ModuleProfile, type OutsideProfile, type ProfileData, type ProfileOptions, type Trace, type TraceEvent,
 } from "./runtime/index.js";
 export * as nn from "./nn/index.js";
 export * as optim from "./optim/index.js";

@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ArrayDataset } from "../data/index.js";
 import { listCheckpoints } from "../io/index.js";
+import { Linear } from "../nn/index.js";
+import { fit } from "./fit.js";
 import { bitsOf, blobs, smallRun } from "./testing/small-run.js";
 
 let dir: string;
@@ -32,6 +35,12 @@ describe("Ctrl-C", () => {
     expect(process.listenerCount("SIGINT")).toBe(0);
     const { model } = await smallRun({ checkpoint, resume: true });
     expect(await bitsOf(model)).toBe(whole);
+  });
+
+  it("comes through between steps that never wait for anything", async () => {
+    const samples = new ArrayDataset([[Float32Array.of(1, 2), 0] as const]); // one batch per epoch, computed on this thread
+    const { stopped } = await fit(new Linear(2, 2), { train: samples, epochs: 1e9, progress: false, signal: AbortSignal.timeout(100) });
+    expect(stopped).toBe("interrupted");
   });
 
   it("in an evaluation leaves it, and the resumed run evaluates again", async () => {

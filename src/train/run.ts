@@ -22,7 +22,8 @@ import { restore } from "./restore.js";
 import { takeSnapshot } from "./snapshot.js";
 import { runSources } from "./sources.js";
 import { compiledStep, trainStep, type StepNumbers, type StepParts } from "./step.js";
-import { timed } from "./timed.js";
+import { timedBatches } from "./timed-batches.js";
+import { Turns } from "./turns.js";
 import { badStepError, Watchdog } from "./watchdog.js";
 import type { Batch, BatchSource, Callbacks, FitOptions, FitResult, StopReason } from "./types.js";
 
@@ -46,6 +47,7 @@ export class TrainRun {
   private readonly log: RunLog;
   private readonly watchdog: Watchdog | undefined;
   private keys: Keys | undefined;
+  private readonly turns = new Turns();
 
   private epoch = 0;
   private step = 0;
@@ -172,7 +174,7 @@ export class TrainRun {
     const { loader } = this;
     loader.setEpoch(this.epoch);
     let group: Batch[] = [];
-    for await (const batch of profiling() ? timed(loader) : loader) {
+    for await (const batch of profiling() ? timedBatches(loader) : loader) {
       group.push(batch);
       this.position = loader.stateDict();
       const { batch: read } = this.position;
@@ -180,6 +182,7 @@ export class TrainRun {
       if (group.length < this.accumulate && !isLast) continue;
       const reason = await this.oneStep(group, read - 1);
       group = [];
+      await this.turns.next();
       if (reason === "interrupted" || reason === "restore") return reason;
       if (isLast) this.pending = reason;
       else if (reason !== undefined) return reason;

@@ -73,6 +73,28 @@ export default defineTraining({
     expect(out).toMatch(/^transformer\.h\.1\.mlp\.c_fc +TransposedLinear /m);
   });
 
+  it("shows the steps that it has seen when Ctrl-C ends it", async () => {
+    const program = `import { data, defineTraining, nn, optim } from "graftml";
+export default defineTraining({
+  data: () => ({ train: new data.ArrayDataset(Array.from({ length: 30 }, (_, i) => [Float32Array.of(i % 3, 1), i % 2] as const)) }),
+  model: () => new nn.Sequential(new nn.Linear(2, 2)),
+  fit: { optimizer: (model) => { console.log("begins"); return new optim.SGD(model.parameters(), { lr: 0.1 }); } },
+});`;
+    writeFileSync(join(dir, "c.ts"), program);
+    let sent = false;
+    const { code, out } = await graft(["profile", "c.ts", "--steps", "10000000", "--warmup", "0", "--trace", "c.json"], {
+      cwd: dir,
+      seen(text, child) {
+        if (sent || !text.includes("begins")) return;
+        sent = true;
+        setTimeout(() => child.kill("SIGINT"), 300);
+      },
+    });
+    expect(code).toBe(130);
+    expect(out).toMatch(/^\d+ steps? after 0 for warm-up/m);
+    expect((JSON.parse(readFileSync(join(dir, "c.json"), "utf8")) as Trace).traceEvents.length).toBeGreaterThan(10);
+  });
+
   it("says what is wrong before it runs", async () => {
     const run = async (...args: string[]): Promise<[number | null, string]> => {
       const { code, err } = await here(["profile", ...args], { cwd: dir });
