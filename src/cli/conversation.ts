@@ -1,6 +1,6 @@
 import { GraftError } from "../base/index.js";
 import type { tokenizers } from "../data/index.js";
-import { contextLength, generationConfigOf, type GenerateOptions } from "../models/index.js";
+import { contextLength, endTokens, type GenerateOptions } from "../models/index.js";
 import type { TextModelFolder } from "./open-text-model.js";
 import { textAfter } from "./sampling.js";
 
@@ -78,9 +78,7 @@ export class Conversation {
   /** Tokens that end an answer: the model's, the tokenizer's and the template's. */
   private endIds(): number[] {
     const { model, tokenizer } = this.folder;
-    const saved: unknown = generationConfigOf(model).eos_token_id ?? model.config.eos_token_id;
-    const ids = [...(Array.isArray(saved) ? (saved as readonly unknown[]) : [saved]), tokenizer.eosId, tokenizer.tokenToId(this.end)];
-    return [...new Set(ids.filter((id): id is number => typeof id === "number"))];
+    return [...new Set([...endTokens(model), tokenizer.eosId, tokenizer.tokenToId(this.end)].filter((id) => id !== undefined))];
   }
 }
 

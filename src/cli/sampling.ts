@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { stream, type GenerateOptions } from "../models/index.js";
+import { endTokens, stream, type GenerateOptions } from "../models/index.js";
 import { numberFlag, type TextModelFolder } from "./open-text-model.js";
 
 /** Flags that say how tokens are chosen. */
@@ -39,7 +39,7 @@ export async function* textAfter({ model, tokenizer }: TextModelFolder, prompt: 
   const eos = tokenizer.eosId;
   const all = [...prompt];
   let shown = tokenizer.decode(all, { skipSpecialTokens: true });
-  const defaults = eos === undefined || model.config.eos_token_id !== undefined ? {} : { eosTokenId: eos };
+  const defaults = eos === undefined || endTokens(model).length > 0 ? {} : { eosTokenId: eos };
   for await (const { token, finish } of stream(model, prompt, { ...defaults, ...options })) {
     if (token < tokenizer.vocabSize) all.push(token); // embeddings may have more rows than there are tokens
     const text = tokenizer.decode(all, { skipSpecialTokens: true });

@@ -9,7 +9,7 @@ export { classNames } from "./read-config.js";
 export { architectureNames, isRegistered, register, type Architecture } from "./registry.js";
 export { SimpleCNN, type SimpleCNNOptions } from "./simple-cnn.js";
 export { type CodeConsent } from "./user-module.js";
-export { generationConfigOf, type LoadTextOptions } from "./text/files.js";
+export { endTokens, generationConfigOf, type LoadTextOptions } from "./text/files.js";
 export { textModelTypes, type HeadOptions, type TextTask } from "./text/hugging-face.js";
 export { checkpointGradients } from "./text/checkpointing.js";
 export { contextLength } from "./text/context-length.js";

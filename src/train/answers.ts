@@ -1,6 +1,6 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import type { text, tokenizers } from "../data/index.js";
-import { generate, generationConfigOf, type CausalModel } from "../models/index.js";
+import { endTokens, generate, type CausalModel } from "../models/index.js";
 import type { Module } from "../nn/index.js";
 import { requireDecoder } from "./likelihood.js";
 import { exactMatch, tokenF1 } from "./metrics.js";
@@ -55,7 +55,6 @@ export async function answerQuestions(model: Module, tokenizer: tokenizers.Token
     return ids.slice(-room);
   });
   const eos = tokenizer.eosId;
-  const own = generationConfigOf(model).eos_token_id ?? (model as CausalModel).config.eos_token_id;
   const predictions: string[] = [];
   while (predictions.length < questions.length) {
     const batch = questions.slice(predictions.length, predictions.length + batchSize);
@@ -64,7 +63,7 @@ export async function answerQuestions(model: Module, tokenizer: tokenizers.Token
     const { tokens } = await generate(model, prompts.slice(predictions.length, predictions.length + batch.length), {
       maxNewTokens,
       stopWhen: (found, sequence) => stops[sequence].some((stop) => written(found).trimStart().includes(stop)),
-      ...(eos === undefined || (own !== undefined && own !== null) ? {} : { eosTokenId: eos }),
+      ...(eos === undefined || endTokens(model as CausalModel).length > 0 ? {} : { eosTokenId: eos }),
     });
     tokens.forEach((found, i) => predictions.push(before(written(found).trimStart(), stops[i])));
     onProgress?.(predictions.length);

@@ -2,8 +2,8 @@ import { checkNumber, checkOptions, GraftError } from "../../base/index.js";
 import { isFloat, showShape, Tensor } from "../../graph/index.js";
 import { getRandomState, setRandomState } from "../../ops/index.js";
 import { Random } from "../../data/index.js";
-import type { Json, JsonObject } from "../../io/index.js";
-import { generationConfigOf } from "../text/files.js";
+import type { JsonObject } from "../../io/index.js";
+import { endTokens, generationConfigOf, tokenIds } from "../text/files.js";
 import type { CausalModel } from "../text/types.js";
 import type { SamplingOptions } from "./logits.js";
 
@@ -43,8 +43,6 @@ export interface Settings extends GenerateOptions {
   readonly sampled: boolean;
 }
 
-const idsOf = (value: Json | readonly number[] | undefined): number[] => (typeof value === "number" ? [value] : Array.isArray(value) ? (value as readonly Json[]).filter((id): id is number => typeof id === "number") : []);
-
 /** Checks options and fills in what the checkpoint says. Throws `argument`. */
 export function settingsOf(op: string, model: CausalModel, options: GenerateOptions, more: readonly string[] = []): Settings {
   checkOptions(op, options, [...known, ...more] as (keyof GenerateOptions & string)[]);
@@ -57,7 +55,7 @@ export function settingsOf(op: string, model: CausalModel, options: GenerateOpti
   checkNumber(op, "maxNewTokens", maxNewTokens, { min: 0, whole: true });
   if (temperature === 0 && (topK ?? topP ?? minP) !== undefined) throw new GraftError("argument", `${op}: topK, topP and minP choose among several tokens, but temperature is 0, which takes the best one. Set temperature too, 1 for the model's own distribution.`);
   const saved: JsonObject = { ...model.config, ...generationConfigOf(model) };
-  const eos = options.eosTokenId === null ? [] : idsOf(options.eosTokenId ?? saved.eos_token_id);
+  const eos = options.eosTokenId === null ? [] : options.eosTokenId === undefined ? endTokens(model) : tokenIds(options.eosTokenId);
   const pad = options.padTokenId ?? (typeof saved.pad_token_id === "number" && saved.pad_token_id >= 0 ? saved.pad_token_id : (eos[0] ?? 0));
   return { ...options, maxNewTokens, minNewTokens, eos: new Set(eos), pad, sampled: temperature > 0 };
 }

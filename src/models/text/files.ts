@@ -2,7 +2,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { checkChoice, GraftError } from "../../base/index.js";
 import type { DType } from "../../graph/index.js";
-import { readJson, readWeights, writeFileAtomic, writeWeights, type JsonObject } from "../../io/index.js";
+import { readJson, readWeights, writeFileAtomic, writeWeights, type Json, type JsonObject } from "../../io/index.js";
 import { configText } from "./config-json.js";
 import { dtypeName, makeText, storedDType, type HeadOptions } from "./hugging-face.js";
 import type { TextModel } from "./types.js";
@@ -40,6 +40,20 @@ const generationConfigs = new WeakMap<object, JsonObject>();
 
 /** What a checkpoint says about generating (`eos_token_id`, ...): its `generation_config.json`. */
 export const generationConfigOf = (model: object): JsonObject => generationConfigs.get(model) ?? {};
+
+/** What `eos_token_id` or the like names: one token, several or none. */
+export const tokenIds = (value: Json | readonly number[] | undefined): number[] =>
+  typeof value === "number" ? [value] : Array.isArray(value) ? (value as readonly Json[]).filter((id): id is number => typeof id === "number") : [];
+
+/**
+ * Tokens that end a text by what the checkpoint of a model says: its `generation_config.json`, or else its config. Empty where they name none; the tokenizer may know one then.
+ * @example
+ * models.endTokens(await models.load<LlamaForCausalLM>("models/stories260k")); // [2]
+ */
+export function endTokens(model: TextModel): number[] {
+  const { eos_token_id: ids }: JsonObject = { ...model.config, ...generationConfigOf(model) };
+  return tokenIds(ids);
+}
 
 /**
  * Saves a text model as a Hugging Face folder that Transformers loads. `more` adds to its config. Returns the config that was written.
