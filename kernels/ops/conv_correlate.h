@@ -1,16 +1,14 @@
 // The convolution and its data gradient as a product of packed weights and planes (implicit GEMM): rows are result channels, columns lattice points,
 // the inner sum runs over (channel, tap). Nothing like an im2col buffer exists: the micro-kernel reads the planes at a table of offsets.
 #pragma once
+#include "conv_gathered.h"
 #include "conv_output.h"
-#include "conv_planes.h"
-#include "gemm_pack.h"
+#include "conv_recipe.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
 namespace conv {
 
-constexpr int64_t kSteps = 288;              // of the inner sum at once: a panel of weights and the pixels under it stay in L1
-constexpr int64_t kPlaneBytes = 128 << 10;   // planes of one chunk of channels: a quarter of L2
 constexpr int64_t kPanels = 16;              // panels of weights per block
 constexpr int64_t kPoints = 384;             // lattice points per band, and where the inner sum is short,
 constexpr int64_t kShort = 64;               // so that the program takes longer than the product,
@@ -18,88 +16,6 @@ constexpr int64_t kShortPoints = 896;        // longer bands, of which
 constexpr int64_t kShortTile = 20 << 10;     // as many rows are finished at a time as stay in L1
 constexpr double kTaskWork = 1 << 18;        // multiply-adds that are worth handing to another thread
 constexpr int64_t kGathered = 64;            // points of several small images that one task takes together
-
-// The weights in the order in which the micro-kernel takes them, and the offsets of the taps, per phase; all tasks read them.
-// weights: [group][phase][chunk of channels][panel of rows][channel][tap][row]
-template <class T> struct Recipe {
-  Bands bands;
-  int64_t groups, rows, channels;            // per group: result channels, summed channels
-  int64_t rowStride, channelStride, taps;    // of the weights
-  int64_t phaseCount[2], phases, chunk;
-  int64_t* begin;                            // of a phase among all taps that reach anything
-  int32_t *tap, *offset;                     // tap numbers; offsets for `chunk` channels: [phase][channel][tap]
-  T* weights;
-
-  Recipe(const Problem& p, bool isData, int64_t points) {
-    const Axis rowsAxis = isData ? Axis::data(p, 0) : Axis::forward(p, 0), colsAxis = isData ? Axis::data(p, 1) : Axis::forward(p, 1);
-    bands = Bands::of(rowsAxis, colsAxis, points, gemm::kCols<T>);
-    groups = p.groups, rows = isData ? p.in : p.out, channels = isData ? p.out : p.in;
-    taps = p.taps();
-    rowStride = (isData ? 1 : p.in) * taps, channelStride = (isData ? p.in : 1) * taps;
-    for (int d = 0; d < 2; d++) phaseCount[d] = bands.axis[d].usedPhases();
-    phases = phaseCount[0] * phaseCount[1];
-    chunk = larger(1, smaller(channels, smaller(kSteps / taps, bands.tooLarge ? 1 : kPlaneBytes / int64_t(sizeof(T)) / (bands.planes * bands.plane))));
-    while (!bands.tooLarge && chunk > 1 && chunk * bands.planes * bands.plane >= kLargest) chunk /= 2;
-  }
-
-  int64_t chunks() const { return ceilDiv(channels, chunk); }
-  int64_t chunkSize(int64_t c) const { return smaller(chunk, channels - c * chunk); }
-  int64_t reach(int64_t phase) const { return begin[phase + 1] - begin[phase]; }
-  gemm::Cut panels() const { return gemm::Cut(rows, gemm::kRows); }
-  T* packed(int64_t group, int64_t phase, int64_t c) const { return weights + ((group * begin[phases] + begin[phase]) * channels + c * chunk * reach(phase)) * rows; }
-
-  int64_t tableBytes() const { return roundUp((phases + 1) * 8 + taps * (1 + chunk) * 4, 64); }
-  int64_t bytes() const { return tableBytes() + roundUp(groups * rows * channels * taps * int64_t(sizeof(T)), 64); }
-
-  void tables(char* memory) {
-    begin = reinterpret_cast<int64_t*>(memory);
-    tap = reinterpret_cast<int32_t*>(begin + phases + 1);
-    offset = tap + taps;
-    weights = reinterpret_cast<T*>(memory + tableBytes());
-    int64_t count = 0;
-    for (int64_t f = 0; f < phases; f++) {
-      const int64_t fh = f / phaseCount[1], fw = f % phaseCount[1];
-      begin[f] = count;
-      for (int64_t kh = 0; kh < bands.axis[0].kernel; kh++) {
-        if (!bands.axis[0].reaches(kh, fh)) continue;
-        for (int64_t kw = 0; kw < bands.axis[1].kernel; kw++) {
-          if (!bands.axis[1].reaches(kw, fw)) continue;
-          offset[begin[f] * chunk + count - begin[f]] = int32_t(bands.offset(kh, kw, fh, fw));
-          tap[count++] = int32_t(kh * bands.axis[1].kernel + kw);
-        }
-      }
-      int32_t* const own = offset + begin[f] * chunk;
-      for (int64_t i = count - begin[f]; i < (count - begin[f]) * chunk; i++) own[i] = own[i - (count - begin[f])] + int32_t(bands.planes * bands.plane);
-    }
-    begin[phases] = count;
-  }
-
-  void pack(const T* w, const Context& context) {
-    const gemm::Cut cut = panels();
-    parallelFor(context, groups * cut.pieces, larger(1, 16384 / (channels * taps * gemm::kRows + 1)), [&](int64_t from, int64_t to, int) {
-      for (int64_t i = from; i < to; i++) {
-        const int64_t g = i / cut.pieces, row = cut.begin(i % cut.pieces), height = cut.begin(i % cut.pieces + 1) - row;
-        const T* const source = w + g * rows * channels * taps + row * rowStride;
-        for (int64_t f = 0; f < phases; f++) {
-          const int64_t n = reach(f);
-          const int32_t* const number = tap + begin[f];
-          for (int64_t c = 0; c < chunks(); c++) {
-            T* to2 = packed(g, f, c) + row * chunkSize(c) * n;
-            const T* from2 = source + c * chunk * channelStride;
-            if (n == taps) {   // in their own order; of a convolution all channels lie in one run
-              const int64_t run = channelStride == taps ? chunkSize(c) * taps : taps;
-              for (int64_t at = 0; at < chunkSize(c) * taps; at += run, from2 += channelStride) gemm::packPanel(to2 + at * height, int(height), from2, rowStride, 1, int(height), run);
-              continue;
-            }
-            for (int64_t ch = 0; ch < chunkSize(c); ch++, from2 += channelStride)
-              for (int64_t t = 0; t < n; t++)
-                for (int64_t r = 0; r < height; r++) *to2++ = from2[r * rowStride + number[t]];
-          }
-        }
-      }
-    });
-  }
-};
 
 // One or two rows alone (depthwise convolution) take more vectors at once than gemm::kVecs, so that enough sums are under way.
 constexpr int kThinRows = 2, kThinVecs = 8;
@@ -134,49 +50,6 @@ static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const
     }
   }
 }
-
-// The points of one small image under every (channel, tap), side by side in panels of vectors as a product packs its right operand: rows of a plane are
-// too short for vectors, and what lies between them would be computed in vain.
-template <class T> struct Gathered {
-  static constexpr int L = kLanes<T>;
-  gemm::Cut vectors;
-  int64_t height, width, pitch;
-
-  Gathered(int64_t height_, int64_t width_, int64_t pitch_) : vectors(ceilDiv(height_ * width_, L), gemm::kVecs), height(height_), width(width_), pitch(pitch_) {}
-  int64_t columns() const { return vectors.units * L; }
-
-  // to[panel][step][column]
-  void gather(T* to, const T* planes, const int32_t* offset, int64_t K) const {
-    struct { int32_t to, from, n; } run[gemm::kCols<T>];
-    for (int64_t j = 0; j < vectors.pieces; j++) {
-      const int64_t from = vectors.begin(j) * L, step = vectors.begin(j + 1) * L - from, end = smaller(from + step, height * width);
-      int runs = 0;
-      for (int64_t p = from, n; p < end; p += n) {
-        n = smaller(width - p % width, end - p);
-        run[runs++] = {int32_t(p - from), int32_t(p / width * pitch + p % width), int32_t(n)};
-      }
-      T* row = to + from * K;
-      for (int64_t k = 0; k < K; k++, row += step) {
-        const T* const source = planes + offset[k];
-        for (int r = 0; r < runs; r++) {
-          if (run[r].n == 4) memcpy(row + run[r].to, source + run[r].from, 4 * sizeof(T));
-          else copyRow(row + run[r].to, source + run[r].from, run[r].n, 1);
-        }
-        for (int64_t p = end - from; p < step; p++) row[p] = 0;
-      }
-    }
-  }
-
-  void multiply(T* c, int64_t ldc, const gemm::Cut& panels, int64_t panel0, int64_t panel1, int64_t K, const T* weights, const T* b, bool add) const {
-    for (int64_t j = 0; j < vectors.pieces; j++) {
-      const int64_t col = vectors.begin(j) * L, nv = vectors.begin(j + 1) - vectors.begin(j);
-      for (int64_t i = panel0; i < panel1; i++) {
-        const int64_t row = panels.begin(i), mr = panels.begin(i + 1) - row;
-        gemm::kPackedBlock<T>.fn[mr - 1][nv - 1](K, weights + row * K, b + col * K, nv * L, c + (row - panels.begin(panel0)) * ldc + col, ldc, L, add);
-      }
-    }
-  }
-};
 
 template <class T> class Correlation {
  public:

@@ -31,7 +31,7 @@ export function padConstant(x: Tensor, pads: readonly number[], value: number): 
 /** {@link padConstant} with zeros. */
 export const padZeros = (x: Tensor, pads: readonly number[]): Tensor => padConstant(x, pads, 0);
 
-const catOp = defineOp<{ dim: number }>({
+export const catOp = defineOp<{ dim: number }>({
   name: "cat",
   trait: "opaque",
   infer: (inputs, { dim }) => {

@@ -1,4 +1,5 @@
 import { sizeOf, specBytes, type Node } from "../graph/index.js";
+import { sumProducts } from "./accumulate.js";
 import { groupInputs, Grouping, type Group } from "./group.js";
 import { lowerGroup, type Location } from "./lower.js";
 import { placeBlocks } from "./memory.js";
@@ -24,7 +25,8 @@ export function compileGraph(nodes: readonly Node[], goal: Goal, target: Target)
   const outputs = goal.outputs.map((node) => byNode[node.index]);
   const assignments = goal.assignments.map((node): Assignment => ({ old: byNode[node.inputs[0].index], value: byNode[node.index] }));
   const read = readNarrow(simplifier.table.values, { outputs, assignments });
-  const { values, wanted: given } = transposeProducts(read.values, read.wanted);
+  const turned = transposeProducts(read.values, read.wanted);
+  const { values, wanted: given } = target.fuse ? sumProducts(turned.values, turned.wanted) : turned;
 
   const late = new Set<number>();
   for (;;) {

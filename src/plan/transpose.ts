@@ -4,13 +4,14 @@ import { rewrite } from "./rewrite.js";
 import type { Value } from "./value.js";
 
 /** Whether a value is its input with the last two dims swapped. */
-function swapsLastTwo(value: Value): boolean {
+export function swapsLastTwo(value: Value): boolean {
   const rank = value.shape.length;
   if (rank < 2 || !isMovement(value) || (value.op as unknown) !== permuteOp) return false;
   return (value.attrs.dims as readonly number[]).every((dim, d) => dim === (d === rank - 1 ? rank - 2 : d === rank - 2 ? rank - 1 : d));
 }
 
-function swapped(value: Value): Value {
+/** A value with its last two dims swapped. */
+export function swapped(value: Value): Value {
   const dims = value.shape.map((_, d) => d);
   dims.push(...dims.splice(-2).reverse());
   if (value.kind === "constant") return { ...value, shape: dims.map((d) => value.shape[d]) }; // it has no memory to look at otherwise
