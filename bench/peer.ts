@@ -1,64 +1,81 @@
-import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { existsSync } from "node:fs";
-import { createInterface } from "node:readline";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Round } from "./workloads.js";
+import type { Workload } from "./workloads.js";
+
+/** Graft comes first: the ratios are over it. */
+export const peerNames = ["graft", "graft-compile", "pytorch", "pytorch-compile", "tfjs-wasm", "jax-wasm"] as const;
+export type PeerName = (typeof peerNames)[number];
 
 /** A library to measure: how to start a process that answers rounds for one workload, and whether it is installed. */
 export interface Peer {
-  readonly name: string;
-  readonly command: (workload: string) => readonly string[];
+  readonly name: PeerName;
+  readonly command: (workload: Workload) => readonly string[];
+  /** Whether it has a workload. */
+  readonly runs: (workload: Workload) => boolean;
+  /** What is measured, for the report: name and version. */
+  readonly version: readonly [name: string, version: string];
   /** Undefined when it can run, otherwise what to do to have it. */
   readonly missing: string | undefined;
 }
 
+/** The repository's root folder, in which peers run. */
+export const root = fileURLToPath(new URL("..", import.meta.url));
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-const tsx = ["--import", "tsx"];
-const npmPeer = (name: string, file: string, module: string): Peer => ({
-  name,
-  command: (workload) => [process.execPath, ...tsx, here(`peers/${file}`), workload],
-  missing: existsSync(here(`peers/node_modules/${module}`)) ? undefined : "npm run bench:peers installs it",
-});
+const versionIn = (file: string): string => (existsSync(here(file)) ? (JSON.parse(readFileSync(here(file), "utf8")) as { version: string }).version : "");
+const isTraining = ({ kernel }: Workload): boolean => kernel === undefined;
+const tsx = [process.execPath, "--import", "tsx"];
 
-/** All peers; Graft first. PyTorch is looked for in the Python that GRAFT_BENCH_PYTHON names (default python3). */
-export function allPeers(pythonHasTorch: boolean, python: string): Peer[] {
-  return [
-    { name: "graft", command: (workload) => [process.execPath, ...tsx, here("peers/graft.ts"), workload], missing: undefined },
-    { name: "graft compile", command: (workload) => [process.execPath, ...tsx, here("peers/graft.ts"), workload, "compile"], missing: undefined },
-    { name: "pytorch", command: (workload) => [python, here("peers/pytorch.py"), workload], missing: pythonHasTorch ? undefined : "install torch and set GRAFT_BENCH_PYTHON" },
-    npmPeer("tfjs wasm", "tfjs.mjs", "@tensorflow/tfjs-backend-wasm"),
-    npmPeer("jax-js wasm", "jax.mjs", "@jax-js/jax"),
-  ];
+function graft(name: PeerName, mode: "eager" | "compile"): Peer {
+  const command = ({ name: workload }: Workload): string[] => [...tsx, here("peers/graft/main.ts"), workload, mode];
+  return { name, command, runs: mode === "eager" ? () => true : isTraining, version: ["Graft", versionIn("../package.json")], missing: undefined };
 }
 
-/** A running process that steps one workload when told to. */
-export class Runner {
-  private readonly child: ChildProcessWithoutNullStreams;
-  private readonly waiting: ((line: string) => void)[] = [];
-  private log = "";
-
-  constructor(peer: Peer, workload: string) {
-    const [program, ...args] = peer.command(workload);
-    this.child = spawn(program, args, { cwd: here(".."), stdio: "pipe" });
-    this.child.stderr.on("data", (chunk: Buffer) => (this.log = (this.log + chunk.toString()).slice(-2000)));
-    createInterface({ input: this.child.stdout }).on("line", (line) => {
-      if (line.startsWith("{")) this.waiting.shift()?.(line);
-    });
-    this.child.on("exit", (code) => {
-      const reason = this.log.trim().split("\n").at(-1) ?? "";
-      for (const settle of this.waiting.splice(0)) settle(JSON.stringify({ times: [], rss: 0, error: `ended with ${code}: ${reason}` }));
-    });
-  }
-
-  round(milliseconds: number): Promise<Round> {
-    return new Promise((resolve) => {
-      if (this.child.exitCode !== null) return resolve({ times: [], rss: 0, error: "ended" });
-      this.waiting.push((line) => resolve(JSON.parse(line) as Round));
-      this.child.stdin.write(`${JSON.stringify({ milliseconds })}\n`);
-    });
-  }
-
-  stop(): void {
-    this.child.kill();
-  }
+interface Python {
+  readonly program: string;
+  /** PyTorch's version; empty where it is not installed. */
+  readonly torch: string;
 }
+
+let found: Python | undefined;
+
+/** The Python that GRAFT_BENCH_PYTHON names (default python3), asked once. */
+function python(): Python {
+  if (found !== undefined) return found;
+  const program = process.env.GRAFT_BENCH_PYTHON ?? "python3";
+  const { status, stdout } = spawnSync(program, ["-c", "import torch; print(torch.__version__)"], { encoding: "utf8" });
+  return (found = { program, torch: status === 0 ? stdout.trim() : "" });
+}
+
+/** torch.compile turns its graphs to C++ and runs a compiler on them. */
+const hasCompiler = (): boolean => (process.env.CXX === undefined ? ["g++", "clang++"] : [process.env.CXX]).some((name) => spawnSync(name, ["--version"]).status === 0);
+
+function pytorch(name: PeerName, mode: "eager" | "compile"): Peer {
+  const { program, torch } = python();
+  const kernel = (workload: Workload): string[] => (workload.kernel === undefined ? [] : [JSON.stringify(workload.kernel)]);
+  const command = (workload: Workload): string[] => [program, "-B", here("peers/pytorch/main.py"), workload.name, mode, ...kernel(workload)];
+  const missing = torch === "" ? "install torch and set GRAFT_BENCH_PYTHON" : mode === "compile" && !hasCompiler() ? "torch.compile needs a C++ compiler: install g++ or clang++, or set CXX" : undefined;
+  return { name, command, runs: mode === "eager" ? () => true : isTraining, version: ["PyTorch", torch], missing };
+}
+
+function javascript(name: PeerName, file: string, title: string, module: string): Peer {
+  const version = versionIn(`peers/node_modules/${module}/package.json`);
+  const command = (workload: Workload): string[] => [...tsx, here(`peers/${file}`), workload.name];
+  return { name, command, runs: (workload) => workload.javascript === true, version: [title, version], missing: version === "" ? "npm run bench:peers installs it" : undefined };
+}
+
+const makers: Readonly<Record<PeerName, (name: PeerName) => Peer>> = {
+  graft: (name) => graft(name, "eager"),
+  "graft-compile": (name) => graft(name, "compile"),
+  pytorch: (name) => pytorch(name, "eager"),
+  "pytorch-compile": (name) => pytorch(name, "compile"),
+  "tfjs-wasm": (name) => javascript(name, "tfjs.mjs", "TensorFlow.js", "@tensorflow/tfjs-backend-wasm"),
+  "jax-wasm": (name) => javascript(name, "jax.mjs", "jax-js", "@jax-js/jax"),
+};
+
+/** The peers of these names, installed or not. */
+export const findPeers = (names: readonly PeerName[]): Peer[] => names.map((name) => makers[name](name));
+
+/** Versions of everything that was measured, with Node's. */
+export const versionsOf = (peers: readonly Peer[]): Record<string, string> =>
+  Object.fromEntries([["Node", process.versions.node] as const, ...peers.filter(({ missing }) => missing === undefined).map(({ version }) => version)]);

@@ -1,99 +1,99 @@
-// npm run bench: one training step in Graft and in its peers, in turns on one machine. --filter NAME, --seconds N, --rounds N, --json FILE,
-// --compare A.json B.json.
-import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+// npm run bench: a training step or a kernel in Graft and in its peers, in turns on one machine. options.ts says what it can be asked for.
+import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
-import { parseArgs } from "node:util";
+import { currentBackend } from "../src/index.js";
 import { compare } from "./compare.js";
-import { allPeers, Runner, type Peer } from "./peer.js";
-import { measurePeak } from "./peak.js";
-import { workloads, type Round, type Workload } from "./workloads.js";
+import { checkMarkers, replaceGroup } from "./markdown.js";
+import { measure } from "./measure.js";
+import { help, parseOptions, type Options } from "./options.js";
+import { findPeers, versionsOf } from "./peer.js";
+import { BenchError, readReport, type Report, type Result } from "./report.js";
+import { limitsLine, tableRows, textTable } from "./table.js";
+import { groups, type Group } from "./workloads.js";
 
-const { values, positionals } = parseArgs({
-  options: { filter: { type: "string", default: "" }, peers: { type: "string", default: "" }, seconds: { type: "string", default: "4" }, rounds: { type: "string", default: "5" }, json: { type: "string" }, compare: { type: "boolean" }, help: { type: "boolean", short: "h" } },
-  allowPositionals: true,
-});
-/** Lines up columns: the first two to the left. */
-function show(rows: readonly string[][]): void {
-  const widths = rows[0].map((_, column) => Math.max(...rows.filter((row) => row.length > 3).map((row) => (row[column] ?? "").length)));
-  for (const row of rows) process.stdout.write(`${row.map((cell, i) => (i < 2 || row.length === 3 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ")}\n`);
-}
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`);
-  process.exit(1);
-}
-if (values.help) {
-  process.stdout.write("npm run bench -- [--filter NAME] [--peers graft,pytorch] [--seconds 4] [--rounds 5] [--json FILE]\nnpm run bench -- --compare A.json B.json\n\nTimes one training step; peers take turns. `npm run bench:peers` installs the JavaScript peers; PyTorch is used if GRAFT_BENCH_PYTHON (or python3) has it.\n");
-  process.exit(0);
-}
-if (values.compare) {
-  if (positionals.length !== 2) fail("bench: --compare takes two files that --json wrote.");
+const say = (text: string): void => void process.stdout.write(text);
+
+function readPage(file: string): string {
   try {
-    show(compare(positionals[0], positionals[1]));
+    return readFileSync(file, "utf8");
   } catch (error) {
-    fail((error as Error).message);
+    throw new BenchError(`bench: --markdown ${file} cannot be read: ${(error as Error).message}. Give a page with the markers.`);
   }
-  process.exit(0);
 }
-if (positionals.length > 0) fail(`bench: ${positionals[0]} is no option. npm run bench -- --help lists them.`);
-const python = process.env.GRAFT_BENCH_PYTHON ?? "python3";
-const hasTorch = spawnSync(python, ["-c", "import torch"], { stdio: "ignore" }).status === 0;
-const wanted = values.peers.split(",").filter(Boolean);
-const peers = allPeers(hasTorch, python).filter(({ name }) => wanted.length === 0 || wanted.some((word) => name.startsWith(word)));
-const missing = peers.filter((peer) => peer.missing !== undefined);
-const present = peers.filter((peer) => peer.missing === undefined);
-const chosen = workloads.filter(({ name }) => name.includes(values.filter));
-if (chosen.length === 0) fail(`bench: no workload matches "${values.filter}". There are: ${workloads.map(({ name }) => name).join(", ")}.`);
 
-const median = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[times.length >> 1];
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new BenchError(`bench: ${file} cannot be written: ${(error as Error).message}.`);
+  }
+}
 
-/** Runs all peers in turns; each keeps its process, so that caches and compiled plans stay warm. */
-async function measure(workload: Workload, milliseconds: number, rounds: number): Promise<{ results: Map<Peer, Round>; peak: number | undefined }> {
-  const runners = new Map(present.map((peer) => [peer, new Runner(peer, workload.name)]));
-  const total = new Map<Peer, { times: number[]; rss: number; first?: number; error?: string }>();
-  const peaks: number[] = []; // of each round, because the clock of the machine changes with its load
-  for (let round = 0; round < rounds; round++) {
-    const peak = measurePeak();
-    if (peak !== undefined) peaks.push(peak);
-    for (const [peer, runner] of runners) {
-      const sum = total.get(peer) ?? { times: [], rss: 0 };
-      total.set(peer, sum);
-      if (sum.error !== undefined) continue;
-      const result = await runner.round(milliseconds);
-      sum.times = sum.times.concat(result.times);
-      sum.rss = Math.max(sum.rss, result.rss);
-      sum.first ??= result.first;
-      sum.error = result.error;
+const groupsIn = (found: readonly { readonly group: Group }[]): Group[] => groups.filter((group) => found.some((one) => one.group === group));
+
+function show(report: Report): void {
+  for (const group of groupsIn(report.results)) say(`\n${textTable(tableRows(report.results.filter((result) => result.group === group)))}`);
+  say(`\nratio: a peer's median over Graft's; above 1 Graft is faster. of limit: of the peak, or where GB/s is stated of the copy.\n${limitsLine(report)}\n`);
+}
+
+function intoPage(file: string, report: Report, wanted: readonly Group[]): void {
+  let page = readPage(file);
+  for (const group of wanted) page = replaceGroup(page, file, report, group);
+  write(file, page);
+}
+
+/** Arguments as one would type them. */
+const typed = (args: readonly string[]): string => ["npm run bench", ...(args.length > 0 ? ["--"] : []), ...args].join(" ");
+
+async function run(options: Extract<Options, { does: "measure" }>): Promise<void> {
+  const { workloads, markdown, json } = options;
+  if (markdown !== undefined) for (const group of groupsIn(workloads)) checkMarkers(readPage(markdown), markdown, group); // before the hours, not after
+  const all = findPeers(options.peers);
+  const peers = all.filter((peer) => peer.missing === undefined);
+  for (const { name, missing } of all) if (missing !== undefined) say(`${name}: not here; ${missing}\n`);
+  if (peers.length === 0) throw new BenchError("bench: none of the peers is here.");
+  const results: Result[] = [];
+  const report: Report = {
+    machine: `${cpus()[0].model}, ${cpus().length} CPUs, ${currentBackend().description}`,
+    date: new Date().toISOString().slice(0, 10),
+    versions: versionsOf(peers),
+    command: typed(process.argv.slice(2)),
+    results,
+  };
+  const save = (): void => void (json !== undefined && write(json, `${JSON.stringify(report, null, 2)}\n`));
+  save();
+  say(`${report.machine}\n`);
+  for (const [i, workload] of workloads.entries()) {
+    process.stderr.write(`${i + 1} of ${workloads.length}: ${workload.name}: ${workload.what}\n`);
+    results.push(...(await measure(workload, peers, options.milliseconds, options.rounds)));
+    save();
+  }
+  show(report);
+  if (markdown !== undefined) intoPage(markdown, report, groupsIn(results));
+}
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  switch (options.does) {
+    case "help":
+      return say(help);
+    case "compare":
+      return say(textTable(compare(...options.files)));
+    case "render": {
+      const read = readReport(options.from);
+      const report = { ...read, results: read.results.filter(({ group }) => options.groups.includes(group)) };
+      if (report.results.length === 0) throw new BenchError(`bench: ${options.from} has no results of ${options.groups.join(", ")}.`);
+      show(report);
+      if (options.markdown !== undefined) intoPage(options.markdown, report, groupsIn(report.results));
+      return;
     }
+    case "measure":
+      return run(options);
   }
-  for (const runner of runners.values()) runner.stop();
-  return { results: total, peak: peaks.length === 0 ? undefined : median(peaks) };
 }
 
-const rounds = Math.max(1, Number(values.rounds));
-const milliseconds = (Number(values.seconds) * 1000) / rounds;
-process.stdout.write(`${cpus()[0].model}, ${cpus().length} CPUs\n`);
-for (const { name, missing: how } of missing) process.stdout.write(`${name}: not here; ${how}\n`);
-const header = ["workload", "peer", "median ms", "min ms", "ratio", "GFLOP/s", "peak", "of peak", "peak MiB", "first ms", "tokens/s"];
-const rows: string[][] = [];
-const report: Record<string, unknown>[] = [];
-for (const workload of chosen) {
-  const { results, peak } = await measure(workload, milliseconds, rounds);
-  const own = [...results.entries()].find(([{ name }]) => name === "graft")?.[1];
-  for (const [{ name }, { times, rss, first, error }] of results) {
-    if (error !== undefined) {
-      rows.push([workload.name, name, `cannot run it: ${error}`]);
-      report.push({ workload: workload.name, peer: name, error });
-      continue;
-    }
-    const mid = median(times);
-    const least = times.reduce((a, b) => Math.min(a, b), Infinity);
-    const gflops = workload.flops / mid / 1e6;
-    const ratio = own && own.times.length > 0 ? mid / median(own.times) : NaN;
-    rows.push([workload.name, name, mid.toFixed(3), least.toFixed(3), `${ratio.toFixed(2)}x`, gflops.toFixed(2), peak?.toFixed(0) ?? "", peak === undefined ? "" : `${((100 * gflops) / peak).toFixed(1)} %`, (rss / 2 ** 20).toFixed(0), (first ?? NaN).toFixed(0), workload.tokens === undefined ? "" : ((1000 * workload.tokens) / mid).toFixed(0)]);
-    report.push({ workload: workload.name, peer: name, median: mid, minimum: least, ratio, gflops, peak, rss, first, tokens: workload.tokens, steps: times.length });
-  }
-}
-show([header, ...rows]);
-process.stdout.write("ratio: the peer's median step over Graft's; above 1 Graft is faster. peak: GFLOP/s of fused multiply-adds, the median of one measurement per round.\n");
-if (values.json) writeFileSync(values.json, `${JSON.stringify({ machine: cpus()[0].model, results: report }, null, 2)}\n`);
+main().catch((error: unknown) => {
+  if (!(error instanceof BenchError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+});

@@ -33,7 +33,7 @@ function setup(workload) {
 serve(async (workload) => {
   await init("wasm");
   defaultDevice("wasm");
-  if (workload === "matmul_1024") {
+  if (workload === "kernel_matmul_1024") {
     const [a, b] = [random.normal(random.key(1), [1024, 1024]), random.normal(random.key(2), [1024, 1024])];
     return async () => {
       const c = np.dot(a.ref, b.ref);

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline";
-import type { Round } from "../workloads.js";
+import type { Round } from "../report.js";
 
 /** One step; resolves when its loss has been computed. */
 export type Step = () => Promise<number>;

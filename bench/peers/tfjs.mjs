@@ -41,7 +41,7 @@ serve(async (workload) => {
   setWasmPaths(`${dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm/package.json"))}/dist/`);
   setThreadsCount(availableParallelism());
   if (!(await tf.setBackend("wasm"))) throw new Error("the wasm backend did not start");
-  if (workload === "matmul_1024") {
+  if (workload === "kernel_matmul_1024") {
     const [a, b] = [tf.randomNormal([1024, 1024]), tf.randomNormal([1024, 1024])];
     return async () => {
       const c = tf.matMul(a, b); // the wasm backend computes at once

@@ -23,6 +23,7 @@
 #include "linalg.cc"
 #include "pad.cc"
 #include "peak.cc"
+#include "bandwidth.cc"
 #include "quant.cc"
 #include "scan.cc"
 #include "sort.cc"
@@ -67,6 +68,7 @@ static constexpr KernelEntry kKernels[] = {
     {"oneHot", runOneHot},
     {"pad", runPad},
     {"peak", runPeak},
+    {"bandwidth", runBandwidth},
     {"cat", runCat},
     {"sort", runSort},
     {"topk", runTopk},

@@ -1,0 +1,29 @@
+import { measureLimits, type Limits } from "./limits.js";
+import type { Peer } from "./peer.js";
+import { median, resultsOf, type Result, type Round } from "./report.js";
+import { Runner } from "./runner.js";
+import type { Workload } from "./workloads.js";
+
+const middle = (measured: readonly Limits[]): Limits | undefined => {
+  const of = (key: keyof Limits): number => median(measured.map((limits) => limits[key]));
+  return measured.length === 0 ? undefined : { peak: of("peak"), copy: of("copy"), plainCopy: of("plainCopy") };
+};
+
+/** Runs all peers in turns; each keeps its process, so that caches and compiled plans stay warm. */
+export async function measure(workload: Workload, peers: readonly Peer[], milliseconds: number, rounds: number): Promise<Result[]> {
+  const runners = new Map(peers.filter((peer) => peer.runs(workload)).map((peer) => [peer.name, new Runner(peer, workload)]));
+  const total = new Map<string, Round>();
+  const limits: Limits[] = []; // of each round, because the clock of the machine changes with its load
+  for (let round = 0; round < rounds; round++) {
+    const now = measureLimits();
+    if (now !== undefined) limits.push(now);
+    for (const [name, runner] of runners) {
+      const sum = total.get(name) ?? { times: [], rss: 0 };
+      if (sum.error !== undefined) continue;
+      const { times, rss, first, error } = await runner.round(milliseconds);
+      total.set(name, { times: [...sum.times, ...times], rss: Math.max(sum.rss, rss), first: sum.first ?? first, error });
+    }
+  }
+  await Promise.all([...runners.values()].map((runner) => runner.stop()));
+  return resultsOf(workload, total, middle(limits));
+}

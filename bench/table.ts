@@ -1,0 +1,55 @@
+import { median, type Report, type Result } from "./report.js";
+
+type Column = readonly [heading: string, cell: (result: Result) => string];
+
+const fixed = (value: number | undefined, digits: number): string => (value === undefined ? "" : value.toFixed(digits));
+/** Three digits and more, whatever the size. */
+const measured = (value: number | undefined): string => fixed(value, value === undefined || value < 10 ? 3 : value < 1000 ? 2 : 1);
+
+const columns: readonly Column[] = [
+  ["workload", ({ workload }) => workload],
+  ["peer", ({ peer }) => peer],
+  ["median ms", (result) => measured(result.median)],
+  ["min ms", (result) => measured(result.minimum)],
+  ["ratio", ({ ratio }) => (ratio === undefined ? "" : `${ratio.toFixed(2)}x`)],
+  ["GFLOP/s", ({ gflops }) => fixed(gflops, 2)],
+  ["GB/s", ({ bandwidth }) => fixed(bandwidth, 2)],
+  ["of limit", ({ share }) => (share === undefined ? "" : `${(100 * share).toFixed(1)} %`)],
+  ["peak MiB", ({ rss }) => fixed(rss === undefined ? undefined : rss / 2 ** 20, 0)],
+  ["first ms", ({ first }) => fixed(first, 0)],
+  ["tokens/s", ({ tokensPerSecond }) => fixed(tokensPerSecond, 0)],
+];
+
+/** A heading and a row per result; columns without any value are left out. A row that failed ends in its reason. */
+export function tableRows(results: readonly Result[]): string[][] {
+  const used = columns.filter(([, cell], i) => i < 2 || results.some((result) => cell(result) !== ""));
+  return [
+    used.map(([heading]) => heading),
+    ...results.map((result) => (result.error === undefined ? used.map(([, cell]) => cell(result)) : [result.workload, result.peer, `cannot run it: ${result.error}`])),
+  ];
+}
+
+/** Lines up columns for a terminal: the first two to the left, numbers to the right. */
+export function textTable(rows: readonly string[][]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.filter((row) => row.length > 3 || column < 2).map((row) => (row[column] ?? "").length)));
+  return rows.map((row) => `${row.map((cell, i) => (i < 2 || row.length === 3 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i]))).join("  ").trimEnd()}\n`).join("");
+}
+
+/** The same as a table of Markdown, lined up in the source too. */
+export function markdownTable(rows: readonly string[][]): string {
+  const [heading, ...body] = rows;
+  const full = body.map((row) => heading.map((_, i) => (row[i] ?? "").replaceAll("|", "\\|")));
+  const whole = body.map((row) => row.length === heading.length);
+  const widths = heading.map((name, i) => Math.max(3, name.length, ...full.map((row, r) => (i < 2 || whole[r] ? row[i].length : 0))));
+  const line = (row: readonly string[]): string => `| ${row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |\n`;
+  const rule = `|${widths.map((width, i) => (i < 2 ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`)).join("|")}|\n`;
+  return line(heading) + rule + full.map(line).join("");
+}
+
+/** The limits of the machine, the medians over the workloads of a run. */
+export function limitsLine({ results }: Pick<Report, "results">): string {
+  const limits = results.flatMap((result) => (result.limits === undefined ? [] : [result.limits]));
+  if (limits.length === 0) return "The machine's limits are unknown without native kernels.";
+  const [peak, copy, plain] = (["peak", "copy", "plainCopy"] as const).map((key) => median(limits.map((limit) => limit[key])));
+  return `Limits measured in the same rounds: ${peak.toFixed(0)} GFLOP/s of fused multiply-adds; a copy of 64 MiB at ${copy.toFixed(1)} GB/s read and written (${plain.toFixed(1)} GB/s with stores that go through the caches).`;
+}
