@@ -15,5 +15,6 @@ export default defineConfig({
     exclude: ["test/slow/**"],
     pool: "forks",
     testTimeout: 60_000,
+    globalSetup: "test/wasm-setup.ts",
   },
 });

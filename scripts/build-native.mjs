@@ -1,8 +1,8 @@
 // npm's install script: compiles the kernels (build/Release/graft.node) with node-gyp. An installation without a compiler still succeeds: then
-// a line says so and Graft computes with its slower TypeScript backend. GRAFT_SKIP_NATIVE=1 skips the build.
+// a line says so and Graft computes with the kernels in WebAssembly. GRAFT_SKIP_NATIVE=1 skips the build.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
@@ -46,7 +46,8 @@ function gnuCompiler() {
 
 function compile(clean) {
   const gyp = require.resolve("node-gyp/bin/node-gyp.js");
-  const args = [gyp, ...(clean ? ["clean"] : []), "configure", "build", "--release", `-j${availableParallelism()}`, ...localHeaders()];
+  if (clean) for (const entry of readdirSync(join(root, "build"))) if (entry !== "wasm") rmSync(join(root, "build", entry), { recursive: true }); // node-gyp's clean would take the WebAssembly kernels along
+  const args = [gyp, "configure", "build", "--release", `-j${availableParallelism()}`, ...localHeaders()];
   const env = { ...process.env, GYP_DEFINES: `${process.env.GYP_DEFINES ?? ""} gnu_compiler=${gnuCompiler()}`.trim() };
   const result = spawnSync(process.execPath, args, { cwd: root, env, encoding: "utf8", maxBuffer: 1 << 28 });
   mkdirSync(dirname(logFile), { recursive: true });
@@ -71,6 +72,6 @@ try {
   main();
 } catch (error) {
   const log = existsSync(logFile) ? ` The log is ${logFile}.` : "";
-  console.warn(`graft: warning: the native kernels could not be built (${error.message}), so the slow TypeScript backend computes.${log}`);
+  console.warn(`graft: warning: the native kernels could not be built (${error.message}), so those in WebAssembly compute, or the slow TypeScript backend.${log}`);
   if (process.argv.includes("--strict")) process.exitCode = 1;
 }

@@ -1,5 +1,5 @@
-// npm's prepare script, run in a clone (and before packing): compiles src to dist where that is missing or older, and links this package's own
-// command into node_modules/.bin, so that `npx graft` runs the clone and never looks for a package of that name.
+// npm's prepare script, run in a clone (and before packing): compiles src to dist where that is missing or older, the kernels to WebAssembly where there are
+// no native ones, and links this package's own command into node_modules/.bin, so that `npx graft` runs the clone and never looks for a package of that name.
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -42,5 +42,12 @@ function linkCommand(name, target) {
   symlinkSync(wanted, link);
 }
 
+// A clone on a machine without a C++ compiler computes with the kernels in WebAssembly (a minute's work for the compiler that npm brought along).
+function buildWasm() {
+  if (existsSync(at("build", "Release", "graft.node")) || !existsSync(at("node_modules", "@yowasp", "clang"))) return;
+  spawnSync(process.execPath, [at("scripts", "build-wasm.mjs")], { cwd: root, stdio: "inherit" });
+}
+
 buildDist();
+buildWasm();
 for (const [name, target] of Object.entries(JSON.parse(readFileSync(at("package.json"), "utf8")).bin)) linkCommand(name, target);

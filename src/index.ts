@@ -10,7 +10,7 @@ export {
 } from "./ops/index.js";
 export { checkpoint, customGradient, grad, valueAndGrad, vjp, type BackwardOptions, type CustomContext } from "./autograd/index.js";
 export {
-  compile, currentBackend, gradcheck, hasNative, planCounters, profile, Profile, realize, realizeSync, tolerance, useBackend,
+  compile, currentBackend, gradcheck, hasNative, hasWasm, planCounters, profile, Profile, realize, realizeSync, tolerance, useBackend,
   type GradcheckOptions, type KernelProfile, type ModuleProfile, type OutsideProfile, type ProfileData, type ProfileOptions, type Trace, type TraceEvent,
 } from "./runtime/index.js";
 export * as nn from "./nn/index.js";

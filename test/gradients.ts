@@ -1,9 +1,8 @@
-import { F, fromData, grad, hasNative, type Shape, type Tensor } from "graftml";
+import { F, fromData, grad, type Shape, type Tensor } from "graftml";
+
+export { backendNames } from "./backends.js";
 
 const { mul, sum, add } = F;
-
-/** The backends of this machine. */
-export const backendNames: readonly ("reference" | "cpu")[] = hasNative() ? ["reference", "cpu"] : ["reference"];
 
 /** Values in [-1, 1] that look random and are the same at every run. */
 export function values(shape: Shape, seed = 0): Float64Array {

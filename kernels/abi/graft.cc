@@ -1,7 +1,6 @@
 #include "graft.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #include "../core/engine.h"
 #include "../core/finite.h"
@@ -11,12 +10,6 @@
 using namespace graft;
 
 namespace {
-
-double nowNanoseconds() {
-  timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return double(t.tv_sec) * 1e9 + double(t.tv_nsec);
-}
 
 bool slotsFit(const GraftPlan& plan, void* const* slots, const size_t* slotBytes, size_t slotCount, char* error, size_t errorLength) {
   if (slotCount != plan.slots.size()) {
@@ -63,8 +56,8 @@ GraftPlan* graft_plan_load(const double* code, size_t length, const char* const*
 int32_t graft_plan_run(GraftPlan* plan, void* const* slots, const size_t* slotBytes, size_t slotCount, int32_t checkFinite, char* error, size_t errorLength) {
   if (!slotsFit(*plan, slots, slotBytes, slotCount, error, errorLength)) return 1;
   Engine& shared = engine();
-  std::lock_guard<std::mutex> lock(shared.runLock);
-  char* arena = static_cast<char*>(shared.arena.ensure(size_t(plan->arenaBytes)));
+  const Guard guard(shared.runLock);
+  char* arena = static_cast<char*>(shared.arena.ensure(uint64_t(plan->arenaBytes)));
   if (!arena) {
     snprintf(error, errorLength, "run: the plan needs %.1f MiB of working memory, which could not be had", double(plan->arenaBytes) / 1048576.0);
     return 1;
@@ -74,13 +67,13 @@ int32_t graft_plan_run(GraftPlan* plan, void* const* slots, const size_t* slotBy
   context.parallelFor = [](void* pool, int64_t count, int64_t grain, void (*body)(void*, int64_t, int64_t, int), void* state) {
     static_cast<Pool*>(pool)->parallelFor(count, grain, body, state);
   };
-  context.scratch = [](void* pool, int worker, size_t bytes) { return static_cast<Pool*>(pool)->scratch(worker, bytes); };
+  context.scratch = [](void* pool, int worker, uint64_t bytes) { return static_cast<Pool*>(pool)->scratch(worker, bytes); };
   context.pool = &shared.pool;
   context.threads = shared.pool.threads();
   context.error = error;
   context.errorLength = errorLength;
   const bool profile = shared.profile.load(std::memory_order_relaxed);
-  double before = profile ? nowNanoseconds() : 0;
+  int64_t before = profile ? nowNanoseconds() : 0;
   if (errorLength) error[0] = 0;
   for (size_t i = 0; i < plan->steps.size(); i++) {
     const PlanStep& entry = plan->steps[i];
@@ -89,8 +82,8 @@ int32_t graft_plan_run(GraftPlan* plan, void* const* slots, const size_t* slotBy
       return 1;
     }
     if (profile) {
-      const double after = nowNanoseconds();
-      plan->nanoseconds[i] = after - before;
+      const int64_t after = nowNanoseconds();
+      plan->nanoseconds[i] = double(after - before);
       before = after;
     }
     if (checkFinite) {
@@ -102,7 +95,7 @@ int32_t graft_plan_run(GraftPlan* plan, void* const* slots, const size_t* slotBy
 }
 
 size_t graft_plan_times(GraftPlan* plan, double* nanoseconds, size_t capacity) {
-  std::lock_guard<std::mutex> lock(engine().runLock);
+  const Guard guard(engine().runLock);
   for (size_t i = 0; i < plan->nanoseconds.size() && i < capacity; i++) nanoseconds[i] = plan->nanoseconds[i];
   return plan->nanoseconds.size();
 }
@@ -114,7 +107,7 @@ int32_t graft_has_kernel(const char* name) { return findKernel(name) != nullptr;
 const char* graft_isa(void) { return kernelTable().isa; }
 
 void graft_set_threads(int32_t count) {
-  std::lock_guard<std::mutex> lock(engine().runLock);
+  const Guard guard(engine().runLock);
   engine().pool.setThreads(count);
 }
 

@@ -1,15 +1,15 @@
 // What all plans of the process share: one arena, one thread pool, and the lock that lets one plan run at a time.
 #pragma once
 #include <atomic>
-#include <mutex>
 
 #include "memory.h"
 #include "pool.h"
+#include "threads.h"
 
 namespace graft {
 
 struct Engine {
-  std::mutex runLock;
+  Lock runLock;
   Block arena;
   Pool pool;
   std::atomic<bool> profile{false};

@@ -12,6 +12,10 @@ const KernelEntry* kernels_avx2(int* count);
 const KernelEntry* kernels_avx512(int* count);
 #elif defined(__aarch64__)
 const KernelEntry* kernels_neon(int* count);
+#elif defined(__wasm_relaxed_simd__)
+const KernelEntry* kernels_wasm_relaxed(int* count);
+#elif defined(__wasm_simd128__)
+const KernelEntry* kernels_wasm_simd(int* count);
 #else
 const KernelEntry* kernels_scalar(int* count);
 #endif
@@ -38,6 +42,10 @@ constexpr Isa kIsas[] = {
     {"scalar", kernels_scalar, always},
 #elif defined(__aarch64__)
     {"neon", kernels_neon, always},
+#elif defined(__wasm_relaxed_simd__)   // the host chooses between the two modules: one that a machine cannot run does not even load
+    {"relaxed", kernels_wasm_relaxed, always},
+#elif defined(__wasm_simd128__)
+    {"simd128", kernels_wasm_simd, always},
 #else
     {"scalar", kernels_scalar, always},
 #endif
@@ -47,7 +55,11 @@ KernelTable choose() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
 #endif
-  const char* forced = getenv("GRAFT_ISA");
+#if defined(__wasm__)
+  const char* const forced = nullptr;   // no environment there, and one build per module
+#else
+  const char* const forced = getenv("GRAFT_ISA");
+#endif
   const Isa* chosen = nullptr;
   for (const Isa& isa : kIsas) {
     if (!isa.available()) continue;

@@ -36,7 +36,7 @@ struct Program {
 // `worker` is 0..threads-1 and serves to index scratch memory only.
 struct Context {
   void (*parallelFor)(void* pool, int64_t count, int64_t grain, void (*body)(void* state, int64_t begin, int64_t end, int worker), void* state);
-  void* (*scratch)(void* pool, int worker, size_t bytes);   // 64-byte aligned, one block per worker, valid until the step ends or it asks again; NULL when memory is short
+  void* (*scratch)(void* pool, int worker, uint64_t bytes);   // 64-byte aligned, one block per worker, valid until the step ends or it asks again; NULL when memory is short
   void* pool;
   int threads;
   char* error;                  // a kernel that fails writes its message here and returns nonzero

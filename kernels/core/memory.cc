@@ -104,13 +104,4 @@ void freeResult(void* memory, size_t bytes) {
   else freeAligned(memory, bytes);
 }
 
-void* Block::ensure(size_t bytes) {
-  if (memory_ && bytes <= bytes_) return memory_;
-  freeAligned(memory_, bytes_);
-  bytes_ = bytes;
-  memory_ = allocateAligned(bytes);
-  if (!memory_) bytes_ = 0;
-  return memory_;
-}
-
 }  // namespace graft

@@ -2,6 +2,7 @@
 // AVX-512 vector) and large ones use huge pages (a training step touches gigabytes; 4 KiB pages would spend its time in TLB misses).
 #pragma once
 #include <stddef.h>
+#include <stdint.h>
 
 namespace graft {
 
@@ -22,7 +23,13 @@ class Block {
   Block(const Block&) = delete;
   Block& operator=(const Block&) = delete;
   ~Block() { freeAligned(memory_, bytes_); }
-  void* ensure(size_t bytes);                   // nullptr when memory is short
+  void* ensure(uint64_t bytes) {                // nullptr when memory is short, and where a 32-bit machine has no such number
+    if (memory_ && bytes <= bytes_) return memory_;
+    freeAligned(memory_, bytes_);
+    memory_ = bytes <= SIZE_MAX ? allocateAligned(size_t(bytes)) : nullptr;
+    bytes_ = memory_ ? size_t(bytes) : 0;
+    return memory_;
+  }
 
  private:
   void* memory_ = nullptr;

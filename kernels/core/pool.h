@@ -1,16 +1,14 @@
 // The thread pool. One job at a time: a job is a range cut into chunks of `grain` items, which the threads claim one after another. Which thread runs
 // a chunk is left to chance, where a chunk begins and ends is not: so results depend on sizes only.
 #pragma once
-#include <pthread.h>
 #include <stdint.h>
 
 #include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "memory.h"
+#include "threads.h"
 
 namespace graft {
 
@@ -26,14 +24,16 @@ class Pool {
   int threads() const { return threads_.load(std::memory_order_relaxed); }
 
   void parallelFor(int64_t count, int64_t grain, Body body, void* state);
-  void* scratch(int worker, size_t bytes) { return scratch_[size_t(worker)]->ensure(bytes); }
+  void* scratch(int worker, uint64_t bytes) { return scratch_[size_t(worker)]->ensure(bytes); }
 
  private:
   struct Worker {
     Pool* pool;
     int index;
     uint64_t lastJob;
-    pthread_t thread;
+    std::atomic<bool> retired{false};   // looked at before a job is entered: in WebAssembly nobody waits for the thread's end
+    Thread thread;
+    Worker(Pool* pool_, int index_, uint64_t lastJob_) : pool(pool_), index(index_), lastJob(lastJob_) {}
   };
 
   void start(int threads);
@@ -53,10 +53,7 @@ class Pool {
   void* state_ = nullptr;
 
   std::atomic<int> threads_{1};   // may be asked at any time, unlike the rest
-  std::atomic<int> sleeping_{0};
-  std::atomic<bool> stopping_{false};
-  std::mutex mutex_;
-  std::condition_variable wake_;
+  Doorbell bell_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::unique_ptr<Block>> scratch_;
 };

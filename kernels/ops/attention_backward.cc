@@ -85,7 +85,7 @@ template <class T> static int backward(const Problem& p, const Step& step, const
   const int64_t bytes = BackwardMemory<T>(p, nullptr).bytes;
   bool failed = false;
   parallelFor(context, p.B * p.keyHeads, 1, [&](int64_t begin, int64_t end, int worker) {
-    void* const memory = context.scratch(context.pool, worker, size_t(bytes));
+    void* const memory = context.scratch(context.pool, worker, uint64_t(bytes));
     if (!memory) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
     const BackwardMemory<T> m(p, memory);
     for (int64_t t = begin; t < end; t++) backwardTask<T>(p, step, t / p.keyHeads, t % p.keyHeads, m);

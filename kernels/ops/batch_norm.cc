@@ -116,7 +116,7 @@ template <class T> static T* scratchTable(double* part, const Extent& e) { retur
 // Memory for the partial sums and `tables` numbers per channel or column.
 template <class T> static double* scratch(const Context& context, const Extent& e, int tables) {
   const int64_t width = rows::larger(1, e.width);
-  return static_cast<double*>(context.scratch(context.pool, 0, size_t(width) * (size_t(rows::larger(1, e.chunks)) * 2 * sizeof(double) + size_t(tables) * sizeof(T))));
+  return static_cast<double*>(context.scratch(context.pool, 0, uint64_t(width) * (uint64_t(rows::larger(1, e.chunks)) * 2 * sizeof(double) + uint64_t(tables) * sizeof(T))));
 }
 
 template <class T> static int forward(const Step& step, const Context& context) {

@@ -89,7 +89,7 @@ template <class T> class Correlation {
     finalBytes_ = r_.phases == 1 || target_.direct() ? 0 : roundUp(tileRows_ * b.size[0] * b.axis[0].phases * b.size[1] * b.axis[1].phases * int64_t(sizeof(T)), 64);
     gatheredBytes_ = images_ == 0 ? 0 : roundUp(r_.chunk * r_.taps * points.columns() * int64_t(sizeof(T)), 64);
     const int64_t local = planesBytes_ + tileBytes_ + finalBytes_ + gatheredBytes_ + target_.memoryBytes();
-    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, size_t(r_.bytes() + local)));
+    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(r_.bytes() + local)));
     if (!shared) return rows::fail(context_, "conv", "no memory for its working buffers");
     r_.tables(shared);
     r_.pack(w_, context_);
@@ -98,7 +98,7 @@ template <class T> class Correlation {
     bool failed = false;
     const int64_t each = larger(1, images_);
     parallelFor(context_, ceilDiv(batch_, each) * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
-      char* const own = worker == 0 ? shared + r_.bytes() : static_cast<char*>(context_.scratch(context_.pool, worker, size_t(local)));
+      char* const own = worker == 0 ? shared + r_.bytes() : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       target_.withRunner(own + planesBytes_ + tileBytes_ + finalBytes_ + gatheredBytes_, [&](ProgramRunner* runner) {
         for (int64_t t = from; t < to; t++) task(own, runner, t / blocks / b.total() * each, t / blocks % b.total(), t % blocks);

@@ -98,14 +98,14 @@ template <class T> class WeightGradient {
     xBytes_ = inPlace_ ? 0 : roundUp(perRun_ * channelBlock_ * channel * unit, 64), dyBytes_ = inPlace_ ? 0 : roundUp(rowBlock * dyRow_ * unit, 64);
     const int64_t local = xBytes_ + dyBytes_ + roundUp(rowBlock * columns_ * unit, 64);
     const int64_t tableBytes = roundUp(columns_ * 4, 64), partialBytes = imageGroups_ > 1 ? roundUp(imageGroups_ * size * unit, 64) : 0;
-    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, size_t(tableBytes + partialBytes + local)));
+    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(tableBytes + partialBytes + local)));
     if (!shared) return rows::fail(context_, "convWeight", "no memory for its working buffers");
     offset_ = reinterpret_cast<int32_t*>(shared);
     table();
     T* const result = imageGroups_ > 1 ? reinterpret_cast<T*>(shared + tableBytes) : dw_;
     bool failed = false;
     parallelFor(context_, imageGroups_ * blocks, 1, [&](int64_t from, int64_t to, int worker) {
-      char* const own = worker == 0 ? shared + tableBytes + partialBytes : static_cast<char*>(context_.scratch(context_.pool, worker, size_t(local)));
+      char* const own = worker == 0 ? shared + tableBytes + partialBytes : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       for (int64_t t = from; t < to; t++) task(own, t / blocks, t % blocks, result + t / blocks * size);
     });

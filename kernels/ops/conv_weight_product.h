@@ -31,13 +31,13 @@ template <class T> class WeightProduct {
     columnBytes_ = roundUp(columns * steps * unit, 64);
     const int64_t local = planeBytes_ + columnBytes_ + roundUp(roundUp(columns, kLanes<T>) * steps * unit, 64);
     const int64_t dyBytes = roundUp(p_.groups * p_.out * p_.batch * pixels_ * unit, 64);
-    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, size_t(dyBytes + local)));
+    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(dyBytes + local)));
     if (!shared) return rows::fail(context_, "convWeight", "no memory for its working buffers");
     packed_ = reinterpret_cast<T*>(shared);
     pack();
     bool failed = false;
     parallelFor(context_, p_.groups * blocks.pieces, 1, [&](int64_t from, int64_t to, int worker) {
-      char* const own = worker == 0 ? shared + dyBytes : static_cast<char*>(context_.scratch(context_.pool, worker, size_t(local)));
+      char* const own = worker == 0 ? shared + dyBytes : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       for (int64_t t = from; t < to; t++) task(own, t / blocks.pieces, blocks.begin(t % blocks.pieces), blocks.begin(t % blocks.pieces + 1));
     });

@@ -92,7 +92,7 @@ template <class T> static int forward(const Step& step, const Context& context, 
   T* stats = static_cast<T*>(step.out[2].data);
   // Every task leaves its sums of losses and weights; they are added in order.
   const int64_t grain = rows::grain(call.classes), tasks = rows::ceilDiv(call.rowCount, grain);
-  double* part = static_cast<double*>(context.scratch(context.pool, 0, size_t(rows::larger(tasks, 1)) * 2 * sizeof(double)));
+  double* part = static_cast<double*>(context.scratch(context.pool, 0, uint64_t(rows::larger(tasks, 1)) * 2 * sizeof(double)));
   if (!part) return rows::fail(context, nameOf(call), "no working memory for the partial sums");
   parallelFor(context, call.rowCount, grain, [=, &call](int64_t begin, int64_t end, int) {
     double lossSum = 0, weightSum = 0;

@@ -33,7 +33,7 @@ static inline void clear(double* row, int64_t n) {
 }
 
 // Memory for `rows` rows besides those of the sequence itself.
-static inline size_t bytesFor(int64_t length, int64_t rows) { return size_t(rowLength(length) * (rows + 3)) * 8; }
+static inline uint64_t bytesFor(int64_t length, int64_t rows) { return uint64_t(rowLength(length) * (rows + 3)) * 8; }
 
 static double* bind(Sequence& q, const Shape& s, const Step& step, int64_t b, double* memory) {
   const int32_t* lengths = static_cast<const int32_t*>(step.in[3].data);

@@ -124,7 +124,7 @@ static int runIndexAdd(const Step& step, const Context& context) {
   if (!checkIndices(context, "indexAdd", index, size)) return 1;
   // A stable counting sort of the slices by their row: then each row of the result is written once, its slices added in the order of the index.
   const int32_t* indices = static_cast<const int32_t*>(index.data);
-  int32_t* start = static_cast<int32_t*>(context.scratch(context.pool, 0, size_t(size + 2 + count) * 4));
+  int32_t* start = static_cast<int32_t*>(context.scratch(context.pool, 0, uint64_t(size + 2 + count) * 4));
   if (!start) return fail(context, "indexAdd", "no working memory to sort the indices");
   int32_t* order = start + size + 2;
   memset(start, 0, size_t(size + 2) * 4);

@@ -59,7 +59,7 @@ template <class T> class Gemm {
   };
 
   template <class F> void withWorker(int worker, const F& f) {
-    char* memory = worker == 0 ? own0_ : static_cast<char*>(context_.scratch(context_.pool, worker, size_t(local_)));
+    char* memory = worker == 0 ? own0_ : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local_)));
     if (!memory) return __atomic_store_n(&failed_, true, __ATOMIC_RELAXED);
     char *const b = memory + aLocal_, *const tail = b + bLocal_, *const tile = tail + tailLocal_;
     out_.withRunner(tile + tileLocal_, [&](ProgramRunner* runner) {
@@ -67,7 +67,7 @@ template <class T> class Gemm {
     });
   }
 
-  char* reserve(int64_t bytes) { return static_cast<char*>(context_.scratch(context_.pool, 0, size_t(bytes))); }
+  char* reserve(int64_t bytes) { return static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(bytes))); }
 
   // The shared blocks: a tile's panels lie together, each holding all steps.
   T* tileOfA(int64_t i) const { return reinterpret_cast<T*>(sharedA_) + g_.rows.begin(i) * p_.K; }

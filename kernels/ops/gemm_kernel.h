@@ -67,7 +67,7 @@ GRAFT_FORCE_INLINE void block(int64_t K, A a, B b, T* c, int64_t ldc, int tail, 
     for (int i = 0; i < MR; i++) {
       Vec<T> x = broadcast<T>(a.at(i));
 #pragma GCC unroll 16
-      for (int j = 0; j < NV; j++) sum[i][j] += x * row[j];
+      for (int j = 0; j < NV; j++) sum[i][j] = multiplyAdd(x, row[j], sum[i][j]);
     }
     a.next();
     b.next();

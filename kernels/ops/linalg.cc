@@ -195,7 +195,7 @@ static int start(const char* name, Kind kind, const Step& step, const Context& c
 
   int64_t failed = kFine;
   bool memoryShort = false;
-  const size_t bytes = size_t(n * n + n * m + n + 1) * 8;
+  const uint64_t bytes = uint64_t(n * n + n * m + n + 1) * 8;
   auto run = [&](int64_t z, void* memory) {
     const int64_t column = a.dtype == DType::F32 ? one<float>(kind, step, context, z, n, m, static_cast<double*>(memory))
                                                  : one<double>(kind, step, context, z, n, m, static_cast<double*>(memory));

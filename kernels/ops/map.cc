@@ -23,7 +23,7 @@ static int runMap(const Step& step, const Context& context) {
   const int64_t down = map::pieces(b.rows, height);
   bool failed = false;
   parallelFor(context, down * across, 1, [&](int64_t begin, int64_t end, int worker) {
-    void* const memory = context.scratch(context.pool, worker, size_t(b.memoryBytes));
+    void* const memory = context.scratch(context.pool, worker, uint64_t(b.memoryBytes));
     if (!memory) {
       __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       return;

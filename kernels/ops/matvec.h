@@ -91,7 +91,7 @@ template <class T> class Matvec {
     const int64_t results = p_.batch * n_, xStep = vector_.step;
     const bool packs = isNarrow(vector_.dtype) || (dot && xStep != 1);
     const int64_t sizes[] = {round(p_.K, packs), round(pieces * results, true), (out_.memoryBytes + 63) & ~int64_t(63)};
-    char* memory = static_cast<char*>(context_.scratch(context_.pool, 0, size_t(sizes[0] * p_.batch + sizes[1] + sizes[2])));
+    char* memory = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(sizes[0] * p_.batch + sizes[1] + sizes[2])));
     if (!memory) return memoryShort(context_);
     T* const packed = reinterpret_cast<T*>(memory);
     T* const partial = reinterpret_cast<T*>(memory + sizes[0] * p_.batch);
@@ -113,7 +113,7 @@ template <class T> class Matvec {
     bool failed = false;
     const int64_t grain = results * pieces <= kInlineWork ? results : 16384;
     parallelFor(context_, results, grain, [&](int64_t begin, int64_t end, int worker) {
-      void* own = worker == 0 || !out_.binding ? own0 : context_.scratch(context_.pool, worker, size_t(sizes[2]));
+      void* own = worker == 0 || !out_.binding ? own0 : context_.scratch(context_.pool, worker, uint64_t(sizes[2]));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       if (pieces > 1) addUp(partial + begin, partial + begin, results, pieces, end - begin);
       out_.withRunner(own, [&](ProgramRunner* runner) {

@@ -121,7 +121,7 @@ template <class T> static int backward(const Context& context, const Gradients<T
   }
   // A task's rows are added up in runs in T (memory per thread), runs in double (memory per task), tasks in order at the end.
   const int64_t grain = rows::larger(rows::grain(n), rows::ceilDiv(g.rowCount, kMaxTasks)), tasks = rows::ceilDiv(g.rowCount, grain);
-  char* memory = static_cast<char*>(context.scratch(context.pool, 0, size_t(2 * n + 16) * (size_t(tasks) * sizeof(double) + size_t(context.threads) * sizeof(T))));
+  char* memory = static_cast<char*>(context.scratch(context.pool, 0, uint64_t(2 * n + 16) * (uint64_t(tasks) * sizeof(double) + uint64_t(context.threads) * sizeof(T))));
   if (!memory) return rows::fail(context, "normBackward", "no working memory for the partial sums");
   double* part = reinterpret_cast<double*>(memory);
   T* runs = reinterpret_cast<T*>(part + tasks * 2 * n);

@@ -113,7 +113,7 @@ template <class T> static int maxPool(const Problem& p, const T* x, T* y, int32_
   parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int worker) {
     Lines<T> lines(p.cols);
     if (!halving) {
-      void* const memory = context.scratch(context.pool, worker, size_t(lines.bytes(p.cols)));
+      void* const memory = context.scratch(context.pool, worker, uint64_t(lines.bytes(p.cols)));
       if (!memory) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       lines.place(p.cols, memory);
     }
@@ -175,7 +175,7 @@ template <class T> static int maxPoolGrad(const Problem& p, const T* dy, const i
   const int64_t tileBytes = target.direct() ? 0 : conv::roundUp(perTask * pixels * int64_t(sizeof(T)), 64);
   int failed = 0;
   parallelFor(context, images * blocks, larger(1, 8192 / (perTask * pixels)), [&](int64_t from, int64_t to, int worker) {
-    char* const memory = target.direct() ? nullptr : static_cast<char*>(context.scratch(context.pool, worker, size_t(tileBytes + target.memoryBytes())));
+    char* const memory = target.direct() ? nullptr : static_cast<char*>(context.scratch(context.pool, worker, uint64_t(tileBytes + target.memoryBytes())));
     if (!target.direct() && !memory) return __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
     target.withRunner(memory + tileBytes, [&](ProgramRunner* runner) {
       for (int64_t t = from; t < to; t++) {

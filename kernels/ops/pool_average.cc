@@ -94,7 +94,7 @@ template <class T> static int averageAll(const Problem& p, const Step& step, con
   const bool countPad = step.attrs[8] != 0, halving = isHalving(p.rows) && isHalving(p.cols);
   bool failed = false;
   parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int worker) {
-    T* const line = static_cast<T*>(context.scratch(context.pool, worker, size_t(p.cols.image + 1) * sizeof(T)));
+    T* const line = static_cast<T*>(context.scratch(context.pool, worker, uint64_t(p.cols.image + 1) * sizeof(T)));
     if (!line) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
     for (int64_t plane = from; plane < to; plane++) {
       if (halving && gradient) spreadToFour(p, in + plane * p.windows(), out + plane * p.pixels());

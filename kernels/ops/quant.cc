@@ -98,7 +98,7 @@ template <class T> static int multiplyFewRows(const Product& p, const Output& ou
   const int64_t own = roundUp64((kFewRows * width + kChunk) * int64_t(sizeof(T))), bytes = own + roundUp64(out.memoryBytes);
   bool failed = false;
   parallelFor(context, tiles, work * tiles <= kInlineWork ? tiles : work >= kInlineWork ? 1 : kInlineWork / work, [&](int64_t begin, int64_t end, int worker) {
-    char* memory = static_cast<char*>(context.scratch(context.pool, worker, size_t(bytes)));
+    char* memory = static_cast<char*>(context.scratch(context.pool, worker, uint64_t(bytes)));
     if (!memory) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
     T *const tile = reinterpret_cast<T*>(memory), *const values = tile + kFewRows * width;
     out.withRunner(memory + own, [&](ProgramRunner* runner) {

@@ -182,7 +182,7 @@ struct Job {
     }
     const int64_t partialBytes = pieces() > 1 ? (strips * pieces() * width * folder.accBytes + 63) / 64 * 64 : 0;
     workerBytes = (b.memoryBytes + 63) / 64 * 64 + kMaxWidth * 16;
-    partials = static_cast<char*>(context.scratch(context.pool, 0, size_t(partialBytes + workerBytes * context.threads)));
+    partials = static_cast<char*>(context.scratch(context.pool, 0, uint64_t(partialBytes + workerBytes * context.threads)));
     if (!partials) return !bind::say(context, "reduce: no memory for the accumulators");
     memory = partials + partialBytes;
     if (pieces() > 1) {

@@ -96,7 +96,7 @@ static bool run(const Context& context, const lines::Lines& l, bool descending, 
   int32_t failed = 0;
   const bool select = kept * 8 <= l.size && kept <= 4096;
   parallelFor(context, l.outer * l.inner, lines::larger(1, 4096 / lines::larger(l.size, 1)), [&](int64_t begin, int64_t end, int worker) {
-    Item<K>* memory = static_cast<Item<K>*>(context.scratch(context.pool, worker, size_t(select ? kept : 2 * l.size) * sizeof(Item<K>)));
+    Item<K>* memory = static_cast<Item<K>*>(context.scratch(context.pool, worker, uint64_t(select ? kept : 2 * l.size) * sizeof(Item<K>)));
     if (!memory) { __atomic_store_n(&failed, 1, __ATOMIC_RELAXED); return; }
     for (int64_t line = begin; line < end; line++) {
       const int64_t o = line / l.inner, i = line % l.inner;

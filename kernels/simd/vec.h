@@ -21,6 +21,12 @@
 #elif defined(__ARM_NEON)
 #define GRAFT_ISA_NS neon
 #define GRAFT_VEC_BYTES 16
+#elif defined(__wasm_relaxed_simd__)
+#define GRAFT_ISA_NS wasm_relaxed
+#define GRAFT_VEC_BYTES 16
+#elif defined(__wasm_simd128__)
+#define GRAFT_ISA_NS wasm_simd
+#define GRAFT_VEC_BYTES 16
 #else
 #define GRAFT_ISA_NS scalar
 #define GRAFT_VEC_BYTES 16
@@ -40,6 +46,13 @@ template <class T> constexpr int kLanes = GRAFT_VEC_BYTES / int(sizeof(T));
 template <class T> static inline Vec<T> load(const T* p) { Vec<T> v; memcpy(&v, p, sizeof v); return v; }
 template <class T> static inline void store(T* p, Vec<T> v) { memcpy(p, &v, sizeof v); }
 template <class T> static inline Vec<T> broadcast(T x) { return x - Vec<T>{}; }
+
+// a * b + c, in one instruction where there is one. The compiler contracts it by itself, but not to WebAssembly's relaxed form, which may round twice.
+template <class V> static inline V multiplyAdd(V a, V b, V c) { return a * b + c; }
+#if defined(__wasm_relaxed_simd__)
+template <> inline VecF multiplyAdd<VecF>(VecF a, VecF b, VecF c) { return VecF(wasm_f32x4_relaxed_madd(v128_t(a), v128_t(b), v128_t(c))); }
+template <> inline VecD multiplyAdd<VecD>(VecD a, VecD b, VecD c) { return VecD(wasm_f64x2_relaxed_madd(v128_t(a), v128_t(b), v128_t(c))); }
+#endif
 
 // Vectors with a stated number of lanes: the narrow side of a conversion between 4-byte and 8-byte lanes.
 template <class T, int L> struct VecOfLanes { typedef T type __attribute__((vector_size(L * sizeof(T)))); };

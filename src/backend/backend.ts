@@ -24,6 +24,10 @@ export interface Backend extends Pick<Target, "supports"> {
   load(plan: Plan): LoadedPlan;
   /** Memory in which the backend likes results to be; its content is anything, since every run writes its results whole. */
   allocate(dtype: DType, length: number): TypedArray;
+  /** Moves memory that many runs will read or overwrite to where this backend likes it to be; the same memory where it lies well. */
+  adopt?(memory: TypedArray): TypedArray;
+  /** Bytes that a run may use, where the backend has a limit of its own. */
+  readonly memoryLimit?: number;
   /** Switches the measuring of steps. */
   profile(on: boolean): void;
   /** Waits for runs that were started. */

@@ -35,8 +35,12 @@ export const env = {
     return integer("GRAFT_MEMPLAN", 1) > 0;
   },
   /** Which backend runs plans. */
-  get backend(): "auto" | "cpu" | "reference" {
-    return choice("GRAFT_BACKEND", ["auto", "cpu", "reference"], "auto");
+  get backend(): "auto" | "cpu" | "wasm" | "reference" {
+    return choice("GRAFT_BACKEND", ["auto", "cpu", "wasm", "reference"], "auto");
+  },
+  /** Threads that compute; 0 means what the machine has. */
+  get threads(): number {
+    return integer("GRAFT_THREADS", 0);
   },
   /** `reference`: every plan also runs on the reference backend and the results are compared. */
   get compare(): "" | "reference" {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { F, fromData, grad, hasNative, onesLike, realizeSync, tensor, useBackend, zeros, type Tensor, type TypedArray } from "graftml";
+import { F, fromData, grad, onesLike, realizeSync, tensor, useBackend, zeros, type Tensor, type TypedArray } from "graftml";
 import { loadAddon } from "../backend/index.js";
+import { hasKernels, kernelBackend } from "../../test/backends.js";
 import { backendNames, f64, gradientError, values } from "../../test/gradients.js";
 import { conv1d, conv2d, conv3d, convTranspose1d, convTranspose2d, type ConvOptions, type ConvTransposeOptions } from "./conv.js";
 import { fold, unfold } from "./conv-unfold.js";
@@ -17,7 +18,7 @@ function dice(seed: number): (n: number) => number {
 const f32 = (shape: readonly number[], seed = 0): Tensor => fromData(Float32Array.from(values(shape, seed)), shape, "f32");
 
 /** y = f(...inputs) and the gradients of sum(y * weights) on one backend. */
-function evaluate(backend: "reference" | "cpu", f: (...xs: Tensor[]) => Tensor, make: () => Tensor[]): TypedArray[] {
+function evaluate(backend: "reference" | typeof kernelBackend, f: (...xs: Tensor[]) => Tensor, make: () => Tensor[]): TypedArray[] {
   useBackend(backend);
   const inputs = make();
   const y = f(...inputs);
@@ -108,7 +109,7 @@ describe.each(backendNames)("convolution on %s", (backend) => {
   });
 });
 
-describe.skipIf(!hasNative())("native convolution", () => {
+describe.skipIf(!hasKernels)("native convolution", () => {
   afterAll(() => useBackend(undefined));
 
   it("agrees with the reference for many geometries, with both gradients and a fused bias, activation and residual", () => {
@@ -128,7 +129,7 @@ describe.skipIf(!hasNative())("native convolution", () => {
         const row = F.cast(f64([y.shape[3]], 5), y.dtype); // varies along the width only, so the pixels do not merge into one dim
         return trial % 3 === 0 ? y : F.mul(F.tanh(y), trial % 3 === 1 ? F.add(F.square(y), 1) : F.add(y, row));
       };
-      const difference = largestDifference(evaluate("cpu", run, make), evaluate("reference", run, make));
+      const difference = largestDifference(evaluate(kernelBackend, run, make), evaluate("reference", run, make));
       expect(difference, `trial ${trial}: ${JSON.stringify({ shapes, ...options, transposed })}`).toBeLessThan(trial % 2 ? 1e-11 : 3e-4);
     }
   });
@@ -145,7 +146,7 @@ describe.skipIf(!hasNative())("native convolution", () => {
     for (const [x, w, options] of cases) {
       const make = () => [f64(x), f64(w, 1)];
       const run = (a: Tensor, b: Tensor): Tensor => conv2d(a, b, null, options);
-      expect(largestDifference(evaluate("cpu", run, make), evaluate("reference", run, make)), JSON.stringify([x, w, options])).toBeLessThan(1e-11);
+      expect(largestDifference(evaluate(kernelBackend, run, make), evaluate("reference", run, make)), JSON.stringify([x, w, options])).toBeLessThan(1e-11);
     }
   });
 
@@ -176,7 +177,7 @@ describe.skipIf(!hasNative())("native convolution", () => {
     const run = (x: Tensor, w: Tensor): Tensor => F.relu(conv2d(x, w, null, { padding: 1, stride: 2 }));
     const results = [1, 2, 5].map((threads) => {
       loaded.addon.setThreads(threads);
-      return evaluate("cpu", run, make);
+      return evaluate(kernelBackend, run, make);
     });
     loaded.addon.setThreads(before);
     expect(results[1]).toEqual(results[0]);

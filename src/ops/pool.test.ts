@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { F, fromData, grad, hasNative, realizeSync, tensor, useBackend, zeros, type Tensor, type TypedArray } from "graftml";
+import { F, fromData, grad, realizeSync, tensor, useBackend, zeros, type Tensor, type TypedArray } from "graftml";
+import { hasKernels, kernelBackend } from "../../test/backends.js";
 import { backendNames, f64, gradientError, values } from "../../test/gradients.js";
 import { adaptiveAvgPool1d, adaptiveAvgPool2d, avgPool1d, avgPool2d, maxPool1d, maxPool2d, type MaxPoolOptions } from "./pool.js";
 
@@ -74,11 +75,11 @@ describe.each(backendNames)("pooling on %s", (backend) => {
   });
 });
 
-describe.skipIf(!hasNative())("native pooling", () => {
+describe.skipIf(!hasKernels)("native pooling", () => {
   afterAll(() => useBackend(undefined));
 
   it("agrees with the reference for many windows, with gradients", () => {
-    const results = (backend: "cpu" | "reference", k: number, s: number, pad: number, width: number): TypedArray[] => {
+    const results = (backend: "reference" | typeof kernelBackend, k: number, s: number, pad: number, width: number): TypedArray[] => {
       useBackend(backend);
       const x = fromData(Float32Array.from(values([2, 2, 7, width], k)), [2, 2, 7, width], "f32");
       const both = (t: Tensor): Tensor => F.add(maxPool2d(t, { kernelSize: k, stride: s, padding: pad }), avgPool2d(F.square(t), { kernelSize: k, stride: s, padding: pad }));
@@ -90,7 +91,7 @@ describe.skipIf(!hasNative())("native pooling", () => {
     };
     for (const [k, s, pad] of [[2, 2, 0], [3, 2, 1], [3, 1, 1], [1, 1, 0], [4, 3, 2], [2, 3, 1]]) {
       for (const width of [4, 9, 16, 17, 33, 50]) {
-        const [fast, slow] = [results("cpu", k, s, pad, width), results("reference", k, s, pad, width)];
+        const [fast, slow] = [results(kernelBackend, k, s, pad, width), results("reference", k, s, pad, width)];
         fast.forEach((array, i) => array.forEach((v, j) => expect(Math.abs(v - slow[i][j]), `window ${k} stride ${s} padding ${pad} width ${width}`).toBeLessThan(1e-5)));
       }
     }

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { F, fromData, gradcheck, hasNative, noGrad, randn, manualSeed, tensor, useBackend, type Tensor } from "graftml";
+import { F, fromData, gradcheck, noGrad, randn, manualSeed, tensor, useBackend, type Tensor } from "graftml";
+import { backendNames } from "../../test/backends.js";
 import { ops } from "graftml/graph";
 import type { QuantMatrix } from "./quant.js";
 
-const backends = hasNative() ? (["reference", "cpu"] as const) : (["reference"] as const);
 afterEach(() => useBackend(undefined));
 
 let seed = 1;
@@ -30,8 +30,8 @@ const shapes: readonly [rows: number, columns: number, M: number, blockSize: num
   [1, 1, 1, 64], [3, 5, 2, 4], [7, 33, 1, 16], [48, 40, 5, 64], [65, 129, 19, 64], [300, 520, 70, 128], [96, 64, 300, 32],
 ];
 
-describe.each(backends)("quantLinear on %s", (backend) => {
-  const small = backend === "cpu" ? shapes : shapes.slice(0, 4);
+describe.each(backendNames)("quantLinear on %s", (backend) => {
+  const small = backend !== "reference" ? shapes : shapes.slice(0, 4);
   describe.each(["f32", "f64"] as const)("%s", (dtype) => {
     it.each(small.flatMap((shape) => ([4, 8] as const).flatMap((bits) => [false, true].map((two) => [...shape, bits, two] as const))))(
       "[%d, %d] with %d rows, blocks of %d, %d bits, two levels %s: equal to the plain product, both ways",

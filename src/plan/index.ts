@@ -3,4 +3,4 @@ export { compileGraph, type Goal } from "./compile.js";
 export { encodePlan, type EncodedPlan } from "./encode.js";
 export { printPlan } from "./print.js";
 export { hashWords, signature } from "./signature.js";
-export { arena, virtual, type Lifetime, type Plan, type PlanStep, type PlanView, type Slot, type Target } from "./types.js";
+export { arena, virtual, type Lifetime, type Plan, type PlanStep, type PlanView, type Slot, type SlotKind, type Target } from "./types.js";

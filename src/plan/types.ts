@@ -63,8 +63,11 @@ export interface PlanStep {
 export interface Slot extends Spec {
   /** Index of the node that gives the memory (inputs), or that receives it (outputs). */
   readonly node: number;
-  readonly kind: "input" | "output" | "assigned";
+  readonly kind: SlotKind;
 }
+
+/** Whether a run reads a slot's memory, fills it with new values, or overwrites what it has read. */
+export type SlotKind = "input" | "output" | "assigned";
 
 /** A buffer of the arena and the steps between which it is in use, for printing and tests. */
 export interface Lifetime {

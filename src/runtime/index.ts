@@ -1,7 +1,7 @@
 import "./methods.js";
 export { tolerance } from "./compare.js";
 export { compile } from "./compile.js";
-export { currentBackend, hasNative, useBackend } from "./device.js";
+export { currentBackend, hasNative, hasWasm, useBackend, type BackendName } from "./device.js";
 export { gradcheck, type GradcheckOptions } from "./gradcheck.js";
 export { discardPending, planOf, type PlanInfo } from "./inspect.js";
 export { memoryLimit, planBytes, planCounters } from "./plans.js";

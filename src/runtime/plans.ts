@@ -39,7 +39,7 @@ export function planFor(backend: Backend, nodes: readonly Node[], goal: Goal): C
   const plan = compileGraph(nodes, goal, target);
   if (env.debug >= 3) process.stderr.write(`${printPlan(plan)}\n`);
   if (env.debug >= 4) for (const { label, offset, bytes, from, to } of plan.lifetimes) process.stderr.write(`graft: buffer ${label} ${bytes} bytes at ${offset}, steps ${from} to ${to}\n`);
-  checkFits(plan);
+  checkFits(plan, backend.memoryLimit);
   const compiled: Compiled = { plan, loaded: backend.load(plan) };
   cache.set(signature(nodes, [goal.outputs, goal.assignments]), compiled);
   return compiled;
@@ -59,9 +59,9 @@ const gib = (bytes: number): string => (bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).
 export const memoryLimit = (): number => env.memoryLimit || process.availableMemory();
 
 /** Throws before the first run when the machine cannot hold what the plan needs. */
-function checkFits(plan: Plan): void {
+function checkFits(plan: Plan, own = Infinity): void {
   const needed = planBytes(plan);
-  const limit = memoryLimit();
+  const limit = Math.min(memoryLimit(), own);
   if (needed <= limit) return;
   const largest = [...plan.lifetimes].sort((a, b) => b.bytes - a.bytes)[0];
   const part = Math.floor((limit / needed) * 100);

@@ -80,7 +80,12 @@ export function bind(outputs: readonly Node[], assignments: readonly Node[], ass
   const { plan } = compiled;
   let output = 0;
   const slots = plan.slots.map(({ kind, node, dtype, shape }): TypedArray => {
-    if (kind !== "output") return nodes[node].value as TypedArray;
+    if (kind !== "output") {
+      const from = nodes[node];
+      // What one step after another reads or overwrites: parameters, an optimiser's state, caches.
+      if (kind === "assigned" || from.variable !== undefined) from.value = backend.adopt?.(from.value as TypedArray) ?? from.value;
+      return from.value as TypedArray;
+    }
     return (outputs[output++].value = backend.allocate(dtype, sizeOf(shape)));
   });
   const memory = olds.map((old) => old.value);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { hasNative, useBackend } from "graftml";
+import { useBackend } from "graftml";
+import { hasBackend, suiteBackends } from "../backends.js";
 import { readGolden, type OpCase } from "./cases.js";
 import { differences } from "./run.js";
 
@@ -10,13 +11,13 @@ const { json, tensors } = await readGolden<{ cases: readonly OpCase[] }>("extra/
 const byCall = new Map<string, OpCase[]>();
 for (const test of json.cases) byCall.set(test.call, [...(byCall.get(test.call) ?? []), test]);
 
-describe.each(["reference", "cpu"] as const)("further PyTorch cases on the %s backend", (backend) => {
+describe.each(suiteBackends)("further PyTorch cases on the %s backend", (backend) => {
   beforeAll(() => {
-    if (backend === "reference" || hasNative()) useBackend(backend);
+    if (hasBackend(backend)) useBackend(backend);
   });
   afterAll(() => useBackend(undefined));
 
-  describe.skipIf(backend === "cpu" && !hasNative()).each(["f32", "f64"] as const)("%s (cpu: needs the native addon)", (dtype) => {
+  describe.skipIf(!hasBackend(backend)).each(["f32", "f64"] as const)("%s (where this machine has the backend)", (dtype) => {
     it.each([...byCall])("%s", async (_, cases) => {
       const problems: string[] = [];
       for (const test of cases) problems.push(...(await differences(test, tensors, dtype)));

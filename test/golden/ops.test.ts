@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { F, grad, hasNative, realize, tensor, useBackend, type Tensor } from "graftml";
+import { F, grad, realize, tensor, useBackend, type Tensor } from "graftml";
+import { hasBackend, suiteBackends } from "../backends.js";
 import { prepare, readGolden, stored, type OpCase, type PrepareOptions } from "./cases.js";
 import { call, differences, objective } from "./run.js";
 
@@ -7,13 +8,13 @@ const { json, tensors } = await readGolden<{ cases: readonly OpCase[] }>("ops/op
 const cases = json.cases.map((test) => [test.id, test] as const);
 const differentiable = cases.filter(([, { grads }]) => grads !== undefined && Object.keys(grads).length > 0);
 
-describe.each(["reference", "cpu"] as const)("golden ops on the %s backend", (backend) => {
+describe.each(suiteBackends)("golden ops on the %s backend", (backend) => {
   beforeAll(() => {
-    if (backend === "reference" || hasNative()) useBackend(backend);
+    if (hasBackend(backend)) useBackend(backend);
   });
   afterAll(() => useBackend(undefined));
 
-  describe.skipIf(backend === "cpu" && !hasNative()).each(["f32", "f64"] as const)("%s (cpu: needs the native addon)", (dtype) => {
+  describe.skipIf(!hasBackend(backend)).each(["f32", "f64"] as const)("%s (where this machine has the backend)", (dtype) => {
     it.each(cases)("%s", async (_, test) => expect(await differences(test, tensors, dtype)).toEqual([]));
   });
 });

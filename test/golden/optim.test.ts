@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { F, hasNative, realize, tensor, useBackend, type Tensor } from "graftml";
+import { F, realize, tensor, useBackend, type Tensor } from "graftml";
+import { hasBackend, roundings, suiteBackends } from "../backends.js";
 import * as nn from "graftml/nn";
 import * as optim from "graftml/optim";
 import { difference, readGolden, stored } from "./cases.js";
@@ -40,11 +41,11 @@ const make = (name: string, params: Iterable<Tensor>, options: object): AnyOptim
   new (optim as unknown as Record<string, new (params: Iterable<Tensor>, options: object) => AnyOptimizer>)[name](params, options);
 
 // f32: the file's values came from f64, 30 steps of f32 rounding lie between. f64: only the f32 storage of the file.
-const tolerances = { f32: [1e-4, 1e-5], f64: [1e-6, 1e-6] } as const;
+const tolerances = { f32: [1e-4 * roundings, 1e-5 * roundings], f64: [1e-6, 1e-6] } as const;
 
-describe.each(["reference", "cpu"] as const)("golden optim on the %s backend", (backend) => {
+describe.each(suiteBackends)("golden optim on the %s backend", (backend) => {
   beforeAll(() => {
-    if (backend === "reference" || hasNative()) useBackend(backend);
+    if (hasBackend(backend)) useBackend(backend);
   });
   afterAll(() => useBackend(undefined));
 

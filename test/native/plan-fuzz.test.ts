@@ -76,7 +76,8 @@ describe.skipIf(!native)("malformed plans", () => {
     const handle = native!.loadPlan(plan.code(), plan.names);
     expect(() => native!.runSync(handle, plan.slots.slice(1), false)).toThrow(/slots/);
     expect(() => native!.runSync(handle, plan.slots.map(() => new Float32Array(0)), false)).toThrow(/bytes/);
-    expect(() => native!.runSync(handle, plan.slots.map((slot) => new Uint8Array(slot.byteLength + 1).subarray(1)), false)).toThrow(/aligned/);
+    const shifted = plan.slots.map((slot) => new Uint8Array(slot.byteLength + 1).subarray(1));
+    if (process.env.GRAFT_BACKEND !== "wasm") expect(() => native!.runSync(handle, shifted, false)).toThrow(/aligned/); // WebAssembly copies it to where it fits
     expect(() => native!.runSync(handle, [5] as unknown as ArrayBufferView[], false)).toThrow(/typed array/);
     expect(() => native!.runSync({}, plan.slots, false)).toThrow(/loadPlan/);
   });

@@ -1,4 +1,4 @@
-import { loadAddon, type Addon } from "graftml/backend";
+import { loadAddon, loadWasm, type Addon } from "graftml/backend";
 import type { DType, Shape, TypedArray } from "graftml";
 
 /** One view of a plan: a slot's memory, the arena, or a virtual index (no `memory`, `offset` is its first value). */
@@ -25,9 +25,9 @@ const codes: Record<DType, number> = { f32: 0, f64: 1, i32: 2, u8: 3, bool: 4, b
 export const contiguous = (shape: Shape): number[] => shape.map((_, d) => shape.slice(d + 1).reduce((n, size) => n * size, 1));
 export const dense = (memory: TypedArray, dtype: DType, shape: Shape): RawView => ({ memory, dtype, shape, stride: contiguous(shape), offset: 0 });
 
-/** The compiled kernels; tests that need them are skipped where they are missing. */
+/** The compiled kernels (in WebAssembly with GRAFT_BACKEND=wasm); tests that need them are skipped where they are missing. */
 export const native: Addon | undefined = (() => {
-  const loaded = loadAddon();
+  const loaded = process.env.GRAFT_BACKEND === "wasm" ? loadWasm() : loadAddon();
   return "addon" in loaded ? loaded.addon : undefined;
 })();
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { assign, hasNative, realize, tensor, useBackend, type Tensor, type TypedArray } from "graftml";
+import { assign, realize, tensor, useBackend, type Tensor, type TypedArray } from "graftml";
+import { hasKernels, kernelBackend } from "../backends.js";
 import { add, cast, expand, flip, gt, matmul, max, maximum, mul, permute, reshape, slice, sub, sum, tanh, transpose, where } from "graftml/ops";
 
 /** A random choice that is made again the same way for each backend. */
@@ -47,7 +48,7 @@ function build(choose: Choose): { outputs: Tensor[]; state: Tensor[] } {
   return { outputs: [known[known.length - 1], known[4 + choose(known.length - 4)]], state };
 }
 
-async function run(backend: "cpu" | "reference", choices: readonly number[]): Promise<TypedArray[]> {
+async function run(backend: typeof kernelBackend | "reference", choices: readonly number[]): Promise<TypedArray[]> {
   useBackend(backend);
   let at = 0;
   const { outputs, state } = build((n) => (choices[at++ % choices.length] * 31 + at) % n);
@@ -55,14 +56,14 @@ async function run(backend: "cpu" | "reference", choices: readonly number[]): Pr
   return Promise.all([...outputs, ...state].map((x) => x.data()));
 }
 
-describe.skipIf(!hasNative())("random graphs", () => {
+describe.skipIf(!hasKernels)("random graphs", () => {
   afterAll(() => useBackend(undefined));
 
   it("give the same on the native backend, fused and planned, as on the reference", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(1000), { minLength: 20, maxLength: 60 }), async (choices) => {
         const expected = await run("reference", choices);
-        const actual = await run("cpu", choices);
+        const actual = await run(kernelBackend, choices);
         actual.forEach((values, i) => {
           expect(values.length).toBe(expected[i].length);
           values.forEach((x, j) => expect(Math.abs(x - expected[i][j])).toBeLessThanOrEqual(2e-4 + 2e-4 * Math.abs(expected[i][j])));
