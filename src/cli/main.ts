@@ -36,7 +36,7 @@ Examples:
   graft generate runs/declarations "export interface"
   graft eval runs/declarations --data valid.txt
 
-Environment: GRAFT_DATA (folder with data sets), GRAFT_THREADS, GRAFT_BACKEND=cpu|reference, GRAFT_DEBUG=1..4, GRAFT_CHECK=1.
+Environment: GRAFT_DATA (folder with data sets), GRAFT_THREADS, GRAFT_BACKEND=cpu|wasm|reference, GRAFT_DEBUG=1..4, GRAFT_CHECK=1.
 Exit codes: 0 done, 1 a mistake in the input, 2 a mistake in the command line, 130 ended by Ctrl-C.`;
 
 /** The program with all its commands; the named one is complete, of the others only names and summaries are known. */

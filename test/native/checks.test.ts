@@ -1,7 +1,7 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { hasNative } from "graftml";
+import { hasNative, hasWasm } from "graftml";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { root, runProgram, type Result } from "./child.js";
 
@@ -69,7 +69,27 @@ describe.skipIf(!hasNative())("flags of the native backend", () => {
   });
 });
 
-describe.each(hasNative() ? ["cpu", "reference"] : ["reference"])("checks on %s", (GRAFT_BACKEND) => {
+describe.skipIf(!hasWasm())("the kernels in WebAssembly", () => {
+  const flags = { GRAFT_BACKEND: "wasm" };
+
+  it("train to what the native ones train to, with the same bits for any number of threads", async () => {
+    const single = await train({ ...flags, GRAFT_THREADS: "1" });
+    expect(single.description).toMatch(/^wasm \(WebAssembly \w+, 1 thread\)$/);
+    expectClose(single, await train(hasNative() ? {} : { GRAFT_BACKEND: "reference" }));
+    for (const threads of ["2", "5"]) {
+      const other = await train({ ...flags, GRAFT_THREADS: threads });
+      expect(other.description).toContain(`${threads} threads`);
+      expect(other.losses).toEqual(single.losses);
+      expect(other.bits).toBe(single.bits);
+    }
+  });
+
+  it("run under GRAFT_COMPARE=reference and find nothing wrong", async () => {
+    await train({ ...flags, GRAFT_COMPARE: "reference" });
+  });
+});
+
+describe.each([...(hasNative() ? ["cpu"] : []), ...(hasWasm() ? ["wasm"] : []), "reference"])("checks on %s", (GRAFT_BACKEND) => {
   it("GRAFT_CHECK=1 names the op, its shape and the user's line", async () => {
     const { out } = await runProgram("nan", { GRAFT_BACKEND, GRAFT_CHECK: "1" });
     expect(out).toMatch(/^log: the first NaN or Inf of the step: log f32 \[1, 4\], recorded at .*nan\.ts:8:\d+/);
@@ -85,7 +105,7 @@ describe.each(hasNative() ? ["cpu", "reference"] : ["reference"])("checks on %s"
 
 it("a flag with a value that means nothing is an error", async () => {
   expect((await runProgram("memory", { GRAFT_CHECK: "yes" })).err).toContain('GRAFT_CHECK: "yes" is not a whole number of 0 or more.');
-  expect((await runProgram("memory", { GRAFT_BACKEND: "gpu" })).out).toContain('GRAFT_BACKEND: unknown value "gpu". Use one of auto, cpu, reference.');
+  expect((await runProgram("memory", { GRAFT_BACKEND: "gpu" })).out).toContain('GRAFT_BACKEND: unknown value "gpu". Use one of auto, cpu, wasm, reference.');
 });
 
 describe("where the native kernels are missing", () => {
@@ -101,7 +121,7 @@ describe("where the native kernels are missing", () => {
     expect(out).toBe("it fitted\n");
     expect(err.trimEnd().split("\n")).toHaveLength(1);
     expect(err).toMatch(reason);
-    expect(err).toContain("The slow reference backend takes over.");
+    expect(err).toContain(existsSync(join(tree, "build/wasm")) ? "The same kernels in WebAssembly take over, which is slower." : "The slow reference backend takes over.");
   };
 
   it("the reference takes over, and one line says so", async () => {
@@ -117,5 +137,11 @@ describe("where the native kernels are missing", () => {
     mkdirSync(join(tree, "build/Release"), { recursive: true });
     writeFileSync(join(tree, "build/Release/graft.node"), "not a library");
     expectFallback(await runProgram("memory", {}, tree), /^graft: the native kernels cannot be used: .*graft\.node/);
+  });
+
+  it.skipIf(!hasWasm())("those in WebAssembly take over where they are there", async () => {
+    cpSync(join(root, "build/wasm"), join(tree, "build/wasm"), { recursive: true });
+    expectFallback(await runProgram("memory", {}, tree), /^graft: the native kernels cannot be used: .*graft\.node/);
+    expect((JSON.parse((await runProgram("training", {}, tree)).out) as Trained).backend).toBe("wasm");
   });
 });

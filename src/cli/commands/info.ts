@@ -2,7 +2,7 @@ import { cpus, totalmem } from "node:os";
 import type { Command } from "commander";
 import { GraftError } from "../../base/index.js";
 import { graftVersion } from "../../models/index.js";
-import { currentBackend, hasNative, memoryLimit } from "../../runtime/index.js";
+import { currentBackend, hasNative, hasWasm, memoryLimit } from "../../runtime/index.js";
 import { print, table } from "../output.js";
 
 const help = `
@@ -35,6 +35,7 @@ function info({ json }: { readonly json?: boolean }): void {
     processor: `${processors[0]?.model.trim() ?? "unknown"}, ${processors.length} logical`,
     memory: `${gib(totalmem())}; a step may use ${gib(memoryLimit())}`,
     "native kernels": hasNative() ? "built" : "missing (npm rebuild graftml builds them)",
+    "WebAssembly kernels": hasWasm() ? "built" : "missing (npm run build:wasm builds them in a clone)",
     backend,
     flags: flags.length === 0 ? "none set" : flags.map(([name, value]) => `${name}=${value}`).join(" "),
   };
