@@ -2,7 +2,7 @@
 // itself WebAssembly and comes from npm. Nothing happens where the result is newer than its sources, or where that clang is not installed.
 // --plain leaves out the second module, for tests on engines that could not load it.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
@@ -82,6 +82,7 @@ async function main() {
   let stamp = {};
   if (existsSync(stampFile)) stamp = JSON.parse(readFileSync(stampFile, "utf8"));
   const hash = sourceHash();
+  for (const name of Object.keys(modules)) if (!wanted.includes(name) && stamp[name] !== hash) rmSync(join(out, `${name}.wasm`), { force: true }); // older than the sources
   const missing = wanted.filter((name) => stamp[name] !== hash || !existsSync(join(out, `${name}.wasm`)));
   if (missing.length === 0) return;
   if (!existsSync(join(root, "node_modules", "@yowasp", "clang"))) throw new Error("@yowasp/clang is not installed");
