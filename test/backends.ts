@@ -16,8 +16,8 @@ export const backendNames = suiteBackends.filter(hasBackend);
 export const kernelBackend: "wasm" | "cpu" = wasm ? "wasm" : "cpu";
 export const hasKernels = hasBackend(kernelBackend);
 
-/**
- * What a bound measured with fused multiply-adds is to be multiplied with in f32: WebAssembly's SIMD (like GRAFT_ISA=scalar) rounds the product, then the
- * sum, so results that many of them lead to are off by up to twice as much.
- */
-export const roundings = wasm ? 2 : 1;
+/** The three golden cases of f32 that WebAssembly's SIMD does not meet: like GRAFT_ISA=scalar it has no fused multiply-add and rounds the product as well. */
+const missed = ["phi3-longrope", "phi3-partial", "LBFGS"];
+
+/** What the bound of a golden case is multiplied with: 1 but for those, which stay within twice theirs (docs/roadmap.md, known limits). */
+export const roundings = (name: string): number => (wasm && missed.some((part) => name.includes(part)) ? 2 : 1);
