@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Workload } from "./workloads.js";
 
 /** Graft comes first: the ratios are over it. */
-export const peerNames = ["graft", "graft-compile", "pytorch", "pytorch-compile", "tfjs-wasm", "jax-wasm"] as const;
+export const peerNames = ["graft", "graft-compile", "graft-wasm", "pytorch", "pytorch-compile", "tfjs-wasm", "jax-wasm"] as const;
 export type PeerName = (typeof peerNames)[number];
 
 /** A library to measure: how to start a process that answers rounds for one workload, and whether it is installed. */
@@ -29,6 +29,13 @@ const tsx = [process.execPath, "--import", "tsx"];
 function graft(name: PeerName, mode: "eager" | "compile"): Peer {
   const command = ({ name: workload }: Workload): string[] => [...tsx, here("peers/graft/main.ts"), workload, mode];
   return { name, command, runs: mode === "eager" ? () => true : isTraining, version: ["Graft", versionIn("../package.json")], missing: undefined };
+}
+
+/** The same kernels in WebAssembly, where the other WebAssembly libraries have something to be compared with. */
+function graftWasm(name: PeerName): Peer {
+  const command = ({ name: workload }: Workload): string[] => [...tsx, here("peers/graft/wasm.ts"), workload, "eager"];
+  const missing = existsSync(here("../build/wasm/graft.wasm")) ? undefined : "npm run build:wasm builds it";
+  return { name, command, runs: (workload) => workload.javascript === true, version: ["Graft", versionIn("../package.json")], missing };
 }
 
 interface Python {
@@ -67,6 +74,7 @@ function javascript(name: PeerName, file: string, title: string, module: string)
 const makers: Readonly<Record<PeerName, (name: PeerName) => Peer>> = {
   graft: (name) => graft(name, "eager"),
   "graft-compile": (name) => graft(name, "compile"),
+  "graft-wasm": graftWasm,
   pytorch: (name) => pytorch(name, "eager"),
   "pytorch-compile": (name) => pytorch(name, "compile"),
   "tfjs-wasm": (name) => javascript(name, "tfjs.mjs", "TensorFlow.js", "@tensorflow/tfjs-backend-wasm"),

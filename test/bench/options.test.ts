@@ -8,7 +8,7 @@ describe("options of npm run bench", () => {
   it("measure everything in five rounds of all peers when nothing is said", () => {
     const { does, workloads: chosen, peers, rounds, milliseconds } = measured();
     expect([does, chosen, rounds, milliseconds]).toEqual(["measure", workloads, 5, 800]);
-    expect(peers).toEqual(["graft", "graft-compile", "pytorch", "pytorch-compile", "tfjs-wasm", "jax-wasm"]);
+    expect(peers).toEqual(["graft", "graft-compile", "graft-wasm", "pytorch", "pytorch-compile", "tfjs-wasm", "jax-wasm"]);
   });
 
   it("choose workloads by a part of the name and by group, and peers by name", () => {

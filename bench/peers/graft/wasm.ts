@@ -1,0 +1,3 @@
+// main.ts with the kernels in WebAssembly.
+process.env.GRAFT_BACKEND = "wasm";
+await import("./main.js");
