@@ -43,7 +43,11 @@ function intoPage(file: string, report: Report, wanted: readonly Group[]): void 
 }
 
 /** Arguments as one would type them. */
-const typed = (args: readonly string[]): string => ["npm run bench", ...(args.length > 0 ? ["--"] : []), ...args].join(" ");
+const typed = (given: readonly string[]): string => {
+  const isFile = (arg: string | undefined): boolean => arg === "--json" || arg === "--markdown";
+  const args = given.filter((arg, i) => !isFile(arg) && !isFile(given[i - 1]) && !/^--(json|markdown)=/.test(arg)); // where results go says nothing about them
+  return ["npm run bench", ...(args.length > 0 ? ["--"] : []), ...args].join(" ");
+};
 
 async function run(options: Extract<Options, { does: "measure" }>): Promise<void> {
   const { workloads, markdown, json } = options;
