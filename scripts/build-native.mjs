@@ -1,27 +1,18 @@
 // npm's install script: compiles the kernels (build/Release/graft.node) with node-gyp. An installation without a compiler still succeeds: then
 // a line says so and Graft computes with the kernels in WebAssembly. GRAFT_SKIP_NATIVE=1 skips the build.
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { kernelHash } from "./kernel-hash.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const require = createRequire(import.meta.url);
 const addon = join(root, "build", "Release", "graft.node");
 const stampFile = join(root, "build", "graft-stamp.json");
 const logFile = join(root, "build", "graft-build.log");
-
-function sourceHash() {
-  const hash = createHash("sha256");
-  const files = readdirSync(join(root, "kernels"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  for (const file of [...files.map((entry) => join(entry.parentPath ?? entry.path, entry.name)).sort(), join(root, "binding.gyp")]) {
-    hash.update(`${relative(root, file)}\0`).update(readFileSync(file)).update("\0");
-  }
-  return hash.digest("hex");
-}
 
 function readStamp() {
   try {
@@ -57,7 +48,7 @@ function compile(clean) {
 
 function main() {
   if (process.env.GRAFT_SKIP_NATIVE === "1") return console.log("graft: the native kernels are not built, GRAFT_SKIP_NATIVE is 1.");
-  const wanted = { sources: sourceHash(), abi: process.versions.modules, target: `${process.platform}-${process.arch}`, root };
+  const wanted = { sources: kernelHash(root, { files: [join(root, "binding.gyp")] }), abi: process.versions.modules, target: `${process.platform}-${process.arch}`, root };
   const stamp = readStamp();
   if (existsSync(addon) && Object.entries(wanted).every(([key, value]) => stamp[key] === value)) return;
   const begin = performance.now();

@@ -1,11 +1,11 @@
 // npm run build:wasm: compiles the kernels to WebAssembly (build/wasm/graft.wasm, and graft-relaxed.wasm for engines with relaxed SIMD) with a clang that is
 // itself WebAssembly and comes from npm. Nothing happens where the result is newer than its sources, or where that clang is not installed.
 // --plain leaves out the second module, for tests on engines that could not load it.
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker, isMainThread, parentPort, workerData } from "node:worker_threads";
+import { kernelHash } from "./kernel-hash.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = join(root, "build", "wasm");
@@ -30,14 +30,6 @@ function sources(folder) {
       return [entry.name, entry.isDirectory() ? sources(path) : readFileSync(path, "utf8").replaceAll('#include "../', '#include "')];
     }),
   );
-}
-
-function sourceHash() {
-  const hash = createHash("sha256");
-  const files = readdirSync(join(root, "kernels"), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-  for (const file of files.sort()) hash.update(`${relative(root, file)}\0`).update(readFileSync(file)).update("\0");
-  hash.update(JSON.stringify([features, flags, core, linking, modules]));
-  return hash.digest("hex");
 }
 
 /** One call of the compiler; returns the file that it wrote. */
@@ -81,7 +73,7 @@ async function build(names) {
 async function main() {
   let stamp = {};
   if (existsSync(stampFile)) stamp = JSON.parse(readFileSync(stampFile, "utf8"));
-  const hash = sourceHash();
+  const hash = kernelHash(root, { text: JSON.stringify([features, flags, core, linking, modules]) });
   for (const name of Object.keys(modules)) if (!wanted.includes(name) && stamp[name] !== hash) rmSync(join(out, `${name}.wasm`), { force: true }); // older than the sources
   const missing = wanted.filter((name) => stamp[name] !== hash || !existsSync(join(out, `${name}.wasm`)));
   if (missing.length === 0) return;

@@ -29,10 +29,7 @@ template <class T> struct Gathered {
       T* row = to + from * K;
       for (int64_t k = 0; k < K; k++, row += step) {
         const T* const source = planes + offset[k];
-        for (int r = 0; r < runs; r++) {
-          if (run[r].n == 4) memcpy(row + run[r].to, source + run[r].from, 4 * sizeof(T));
-          else copyRow(row + run[r].to, source + run[r].from, run[r].n, 1);
-        }
+        for (int r = 0; r < runs; r++) copyRow(row + run[r].to, source + run[r].from, run[r].n, 1);
         for (int64_t p = end - from; p < step; p++) row[p] = 0;
       }
     }

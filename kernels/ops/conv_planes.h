@@ -63,6 +63,8 @@ template <class T> static inline void copyRow(T* dst, const T* src, int64_t n, i
     if (step == 2)   // the vector that holds the last element may reach past the row
       for (; i + L < n; i += L) store(dst + i, pairs::evens(load(src + 2 * i), load(src + 2 * i + L)));
     for (; i < n; i++) dst[i] = src[i * step];
+  } else if (n == 4) {
+    memcpy(dst, src, 4 * sizeof(T));   // rows of small images: one or two moves
   } else if (n < L) {
     for (int64_t i = 0; i < n; i++) dst[i] = src[i];
   } else {

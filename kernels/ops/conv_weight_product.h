@@ -86,10 +86,7 @@ template <class T> class WeightProduct {
       for (int64_t kh = 0; kh < p_.kernel[0]; kh++) {
         for (int64_t kw = 0; kw < p_.kernel[1]; kw++, to += steps) {
           const T* const from = planes + c * bands_.planes * bands_.plane + bands_.offset(kh, kw, 0, 0);
-          if (width == 4)
-            for (int64_t r = 0; r < height; r++) memcpy(to + r * 4, from + r * bands_.pitch, 4 * sizeof(T));
-          else
-            for (int64_t r = 0; r < height; r++) copyRow(to + r * width, from + r * bands_.pitch, width, 1);
+          for (int64_t r = 0; r < height; r++) copyRow(to + r * width, from + r * bands_.pitch, width, 1);
         }
       }
     }

@@ -1,5 +1,8 @@
 import type { SlotKind } from "../plan/index.js";
 
+/** Version of the plans that kernels must read (graft_abi_version in kernels/abi). */
+export const abiVersion = 1;
+
 /** The compiled kernels as JavaScript sees them: what kernels/bind/napi.cc exports, and what `wasm/` makes of the WebAssembly module. */
 export interface Addon {
   abiVersion(): number;

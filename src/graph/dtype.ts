@@ -128,3 +128,7 @@ export function encode(dtype: DType, value: number): number {
       return value;
   }
 }
+
+/** The dtype whose elements an array holds; 16-bit words are taken for bf16. */
+export const arrayDType = (array: TypedArray): DType =>
+  array instanceof Float32Array ? "f32" : array instanceof Float64Array ? "f64" : array instanceof Int32Array ? "i32" : array instanceof Uint8Array ? "u8" : "bf16";

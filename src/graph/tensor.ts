@@ -1,5 +1,5 @@
 import { checkOptions, GraftError } from "../base/index.js";
-import { allocate, checkDType, encode, type DType, type TypedArray } from "./dtype.js";
+import { allocate, arrayDType, checkDType, type DType, encode, type TypedArray } from "./dtype.js";
 import type { GradientHook, Node } from "./node.js";
 import { keepNode } from "./keep.js";
 import { leafNode } from "./record.js";
@@ -98,9 +98,6 @@ function fillNested(values: Nested, shape: Shape, dim: number, out: TypedArray, 
 
 const ragged = (shape: Shape, dim: number): GraftError =>
   new GraftError("shape", `tensor: the nested values are ragged at depth ${dim}: the first ones have shape ${showShape(shape)}. Give every row the same length.`);
-
-const arrayDType = (array: TypedArray): DType =>
-  array instanceof Float32Array ? "f32" : array instanceof Float64Array ? "f64" : array instanceof Int32Array ? "i32" : array instanceof Uint8Array ? "u8" : "bf16";
 
 /** Options of {@link tensor}. */
 export interface TensorOptions {

@@ -1,6 +1,6 @@
 import { catOp } from "../ops/index.js";
 import type { Wanted } from "./place.js";
-import { rewrite } from "./rewrite.js";
+import { countUses, rewrite } from "./rewrite.js";
 import { swapped, swapsLastTwo } from "./transpose.js";
 import type { Value } from "./value.js";
 
@@ -36,11 +36,7 @@ function joined(matrices: readonly Value[], dim: 0 | 1, like: Value, add: (value
  * long inner sum, where its operands are smaller than the products that would be written and added up.
  */
 export function sumProducts(values: readonly Value[], wanted: Wanted): { values: Value[]; wanted: Wanted } {
-  const uses = new Map<Value, number>();
-  const count = (value: Value): void => void uses.set(value, (uses.get(value) ?? 0) + 1);
-  for (const value of values) value.inputs.forEach(count);
-  for (const value of [...wanted.outputs, ...wanted.assignments.map(({ value }) => value)]) count(value);
-
+  const uses = countUses(values, wanted);
   const terms = new Map<Value, readonly Value[]>(); // of sums that consist of products only
   const inner = new Set<Value>(); // sums and products that are part of a longer one
   for (const value of values) {

@@ -9,6 +9,16 @@ export interface Rewriting {
   readonly add: (value: Value) => void;
 }
 
+/** How often each value is read, by other values and as what is wanted. */
+export function countUses(values: readonly Value[], wanted: Wanted): ReadonlyMap<Value, number> {
+  const uses = new Map<Value, number>();
+  const count = (value: Value): void => void uses.set(value, (uses.get(value) ?? 0) + 1);
+  for (const value of values) value.inputs.forEach(count);
+  for (const value of wanted.outputs) count(value);
+  for (const { value } of wanted.assignments) count(value);
+  return uses;
+}
+
 /** One pass over a graph: `replace` gives what stands for a value from here on, or undefined where only its inputs may be others. */
 export function rewrite(values: readonly Value[], wanted: Wanted, replace: (value: Value, rewriting: Rewriting) => Value | undefined): { values: Value[]; wanted: Wanted } {
   const renamed = new Map<Value, Value>();

@@ -1,6 +1,6 @@
 import { permuteOp } from "../ops/index.js";
 import { isMovement, type Wanted } from "./place.js";
-import { rewrite } from "./rewrite.js";
+import { countUses, rewrite } from "./rewrite.js";
 import type { Value } from "./value.js";
 
 /** Whether a value is its input with the last two dims swapped. */
@@ -23,12 +23,7 @@ export function swapped(value: Value): Value {
  * large result against its order does (the gradient of a linear layer's weight, read by the optimiser).
  */
 export function transposeProducts(values: readonly Value[], wanted: Wanted): { values: Value[]; wanted: Wanted } {
-  const uses = new Map<Value, number>();
-  const count = (value: Value): void => void uses.set(value, (uses.get(value) ?? 0) + 1);
-  for (const value of values) value.inputs.forEach(count);
-  for (const value of wanted.outputs) count(value);
-  for (const { value } of wanted.assignments) count(value);
-
+  const uses = countUses(values, wanted);
   return rewrite(values, wanted, (value, { now, add }) => {
     const product = value.inputs[0];
     const turns = value.inputs.length === 1 && product.op.trait === "contract" && product.kind === "op" && uses.get(product) === 1 && swapsLastTwo(value);

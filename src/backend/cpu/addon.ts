@@ -1,14 +1,12 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { Addon } from "../addon.js";
+import { abiVersion, type Addon } from "../addon.js";
 
 /** What kernels/bind/napi.cc exports. */
 export interface NativeAddon extends Addon {
   allocate(bytes: number): ArrayBuffer;
 }
-
-const abiVersion = 1;
 
 /** Loads the compiled kernels, or says why they cannot be. */
 export function loadAddon(): { addon: NativeAddon } | { reason: string } {

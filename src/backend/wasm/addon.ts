@@ -1,12 +1,11 @@
 import { availableParallelism } from "node:os";
 import { env } from "../../base/index.js";
 import type { SlotKind } from "../../plan/index.js";
-import type { Addon } from "../addon.js";
+import { abiVersion, type Addon } from "../addon.js";
 import { engine } from "./engine.js";
 import { instantiate, type Instance } from "./instance.js";
 import { loadModule } from "./module.js";
 
-const abiVersion = 1;
 const errorBytes = 512;
 /** Slots from this size on, all together, are worth more than one thread. */
 const threadsFrom = 1 << 18;
@@ -97,8 +96,8 @@ export class WasmAddon implements Addon {
     if (wrong >= 0) throw new TypeError(`run: slot ${wrong} is not a typed array or DataView`);
     if (!this.started && slots.reduce((bytes, slot) => bytes + slot.byteLength, 0) >= threadsFrom) this.setThreads(this.wanted);
     const staged = this.place(slots);
-    const at = (view: ArrayBufferView): number => staged.get(view) ?? view.byteOffset;
-    for (const [view, address] of staged) if (plan.kinds?.[slots.indexOf(view)] !== "output") this.view(address, view.byteLength).set(bytesOf(view));
+    const at = (view: ArrayBufferView): number => staged.get(view)?.address ?? view.byteOffset;
+    for (const [view, { address, slot }] of staged) if (plan.kinds?.[slot] !== "output") this.view(address, view.byteLength).set(bytesOf(view));
     const table = this.grow(this.table, 8 * slots.length);
     const words = new Uint32Array(this.instance.memory.buffer, table, 2 * slots.length);
     slots.forEach((view, i) => {
@@ -107,7 +106,7 @@ export class WasmAddon implements Addon {
     });
     const result = this.call((exports) => exports.graft_plan_run(plan.address, table, table + 4 * slots.length, slots.length, Number(checkFinite), this.errorAt, errorBytes));
     if (result > 0) throw failure(this.text(this.errorAt));
-    for (const [view, address] of staged) if (plan.kinds?.[slots.indexOf(view)] !== "input") bytesOf(view).set(this.view(address, view.byteLength));
+    for (const [view, { address, slot }] of staged) if (plan.kinds?.[slot] !== "input") bytesOf(view).set(this.view(address, view.byteLength));
     return result;
   }
 
@@ -154,17 +153,17 @@ export class WasmAddon implements Addon {
     return this.own.has(view.buffer);
   }
 
-  /** Addresses in the staging block for the slots that lie elsewhere. */
-  private place(slots: readonly ArrayBufferView[]): Map<ArrayBufferView, number> {
-    const staged = new Map<ArrayBufferView, number>();
+  /** Addresses in the staging block for the slots that lie elsewhere, each memory with the first slot that it is in. */
+  private place(slots: readonly ArrayBufferView[]): Map<ArrayBufferView, { address: number; readonly slot: number }> {
+    const staged = new Map<ArrayBufferView, { address: number; readonly slot: number }>();
     let bytes = 0;
-    for (const view of slots) {
+    for (const [slot, view] of slots.entries()) {
       if (this.holds(view) || staged.has(view)) continue;
-      staged.set(view, bytes);
+      staged.set(view, { address: bytes, slot });
       bytes += roundUp(view.byteLength);
     }
     const base = this.grow(this.staging, bytes);
-    for (const [view, offset] of staged) staged.set(view, base + offset);
+    for (const place of staged.values()) place.address += base;
     return staged;
   }
 

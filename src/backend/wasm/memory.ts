@@ -1,6 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { allocate, bytesPerElement, viewBytes, type DType, type TypedArray } from "../../graph/index.js";
+import { allocate, arrayDType, bytesPerElement, viewBytes, type DType, type TypedArray } from "../../graph/index.js";
 import type { KernelMemory } from "../kernels.js";
 import type { WasmAddon } from "./addon.js";
 
@@ -47,8 +47,6 @@ export function wasmMemory(addon: WasmAddon): KernelMemory {
     views.register(view, { address: got.address, bytes });
     return view;
   };
-  const dtypeOf = (array: TypedArray): DType =>
-    array instanceof Float32Array ? "f32" : array instanceof Float64Array ? "f64" : array instanceof Int32Array ? "i32" : array instanceof Uint16Array ? "bf16" : "u8";
   return {
     get memoryLimit() {
       return most - resident;
@@ -56,7 +54,7 @@ export function wasmMemory(addon: WasmAddon): KernelMemory {
     allocate: (dtype, length) => take(dtype, length) ?? allocate(dtype, length),
     adopt(memory) {
       if (memory.byteLength < residentFrom || addon.holds(memory)) return memory;
-      const moved = take(dtypeOf(memory), memory.length);
+      const moved = take(arrayDType(memory), memory.length);
       moved?.set(memory);
       return moved ?? memory;
     },
