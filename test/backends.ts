@@ -16,8 +16,8 @@ export const backendNames = suiteBackends.filter(hasBackend);
 export const kernelBackend: "wasm" | "cpu" = wasm ? "wasm" : "cpu";
 export const hasKernels = hasBackend(kernelBackend);
 
-/** The three golden cases of f32 that WebAssembly's SIMD does not meet: like GRAFT_ISA=scalar it has no fused multiply-add and rounds the product as well. */
-const missed = ["phi3-longrope", "phi3-partial", "LBFGS"];
+/** The golden case of f32 that WebAssembly's SIMD does not meet: like GRAFT_ISA=scalar it has no fused multiply-add and rounds the product as well. */
+const missed = ["LBFGS"];
 
-/** What the bound of a golden case is multiplied with: 1 but for those, which stay within twice theirs (docs/roadmap.md, known limits). */
+/** What the bound of a golden case is multiplied with: 1 but for that, which stays within twice its bound (docs/roadmap.md, known limits). */
 export const roundings = (name: string): number => (wasm && missed.some((part) => name.includes(part)) ? 2 : 1);
