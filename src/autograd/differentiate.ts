@@ -1,78 +1,107 @@
 import { GraftError } from "../base/index.js";
-import { currentScope, gradientScope, isFloat, outputSpecs, recordOutput, scoped, setScope, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
+import { currentScope, gradientScope, isFloat, nextWalk, outputSpecs, recordOutput, scoped, setScope, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
 import { cast, identity, sumTo, zeros } from "../ops/index.js";
 import { accumulate } from "./accumulate.js";
 
 /** Whether gradients end at a node: a parameter, or a point that was asked for. */
 type IsEnd = (node: Node) => boolean;
 
-/** All nodes between `roots` and the ends, by descending id: consumers come before producers. */
-function collect(roots: readonly Node[], isEnd: IsEnd): Node[] {
-  const seen = new Set<Node>();
-  const stack = roots.filter((node) => node.requiresGrad);
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    if (seen.has(node)) continue;
-    seen.add(node);
-    if (isEnd(node)) continue;
-    for (const input of node.inputs) if (input.requiresGrad && !seen.has(input)) stack.push(input);
-  }
-  return [...seen].sort((a, b) => b.id - a.id);
+/** A node between the roots and the ends. */
+interface Stop {
+  readonly node: Node;
+  readonly isEnd: boolean;
+  /** Where the gradients of its inputs go; undefined for an input from which no end is reached. */
+  readonly inputs: readonly (Stop | undefined)[];
+  /** The gradients that arrived so far, for each output of the op. */
+  readonly arrived: (Tensor[] | undefined)[];
 }
 
-/** The gradient that arrived at one node: one slot per output of its op. */
-type Arrived = (Tensor | undefined)[];
+const nothing: readonly undefined[] = [];
+
+/** The nodes between `roots` and the ends, and which are met. */
+function collect(roots: readonly Node[], isEnd: IsEnd): Node[] {
+  const found = nextWalk();
+  const nodes: Node[] = [];
+  const meet = (node: Node): void => {
+    if (node.walk === found || !node.requiresGrad) return;
+    node.walk = found;
+    nodes.push(node);
+  };
+  roots.forEach(meet);
+  for (let i = 0; i < nodes.length; i++) if (!isEnd(nodes[i])) nodes[i].inputs.forEach(meet);
+  return nodes.sort((a, b) => a.id - b.id); // producers come before consumers
+}
+
+/** The way of the gradients: stops that lead to an end, producers before consumers, and for each root its stop. */
+function plot(roots: readonly Node[], isEnd: IsEnd): { stops: Stop[]; starts: (Stop | undefined)[] } {
+  const nodes = collect(roots, isEnd);
+  const reaching = nextWalk();
+  const stops: Stop[] = [];
+  const stopOf = (node: Node): Stop | undefined => (node.walk === reaching ? stops[node.index] : undefined);
+  for (const node of nodes) {
+    const ends = isEnd(node);
+    const inputs = ends ? nothing : node.inputs.map(stopOf);
+    if (!ends && inputs.every((input) => input === undefined)) continue;
+    node.walk = reaching;
+    node.index = stops.push({ node, isEnd: ends, inputs, arrived: [] }) - 1;
+  }
+  return { stops, starts: roots.map(stopOf) };
+}
+
+function send(stop: Stop, gradient: Tensor, slot = 0): void {
+  const list = stop.arrived[slot];
+  if (list === undefined) stop.arrived[slot] = [gradient];
+  else list.push(gradient);
+}
 
 /**
  * Reverse-mode differentiation (Linnainmaa 1970): walks the graph from the roots backwards and records, with ordinary ops, the gradient of
  * `sum_i <roots_i, seeds_i>` with respect to every end that it reaches. Returns the ends with their gradients.
  */
 export function differentiate(roots: readonly Tensor[], seeds: readonly (Tensor | undefined)[], isEnd: IsEnd): Map<Node, Tensor> {
-  const order = collect(roots.map((root) => root.node), isEnd);
-  const reaches = new Set<Node>();
-  for (let i = order.length - 1; i >= 0; i--) {
-    const node = order[i];
-    if (isEnd(node) || node.inputs.some((input) => reaches.has(input))) reaches.add(node);
-  }
-  const arrived = new Map<Node, (Tensor[] | undefined)[]>();
-  const send = (node: Node, gradient: Tensor, slot = 0): void => {
-    let slots = arrived.get(node);
-    if (slots === undefined) arrived.set(node, (slots = []));
-    (slots[slot] ??= []).push(gradient);
-  };
-  roots.forEach((root, i) => {
+  const { stops, starts } = plot(roots.map((root) => root.node), isEnd);
+  starts.forEach((start, i) => {
     const seed = seeds[i];
-    if (seed !== undefined && reaches.has(root.node)) send(root.node, seed);
+    if (start !== undefined && seed !== undefined) send(start, seed);
   });
-
   const result = new Map<Node, Tensor>();
   const named = scoped();
-  const visit = (node: Node): void => {
-    const gradients = arrived.get(node);
-    if (gradients === undefined || !reaches.has(node)) return;
-    if (named) setScope(gradientScope(node.scope)); // what a gradient rule records belongs to the module of its node
-    arrived.delete(node);
-    const slots: Arrived = Array.from(gradients, (list) => list && accumulate(list));
-    for (const hook of node.hooks ?? []) if (slots[0] !== undefined) slots[0] = hook(slots[0]) ?? slots[0];
-    if (isEnd(node)) {
-      if (slots[0] !== undefined) result.set(node, slots[0]);
-    } else if (node.op.trait === "output") {
-      if (slots[0] !== undefined) send(node.inputs[0], slots[0], node.attrs.index as number);
-    } else {
-      const needs = node.inputs.map((input) => reaches.has(input) && isFloat(input.dtype));
-      inputGradients(node, slots, needs).forEach((gradient, i) => {
-        const input = node.inputs[i];
-        if (gradient && needs[i]) send(input, cast(sumTo(gradient, input.shape), input.dtype)); // undoes broadcasting, here for every rule
-      });
-    }
-  };
   const outer = currentScope();
   try {
-    for (const node of order) visit(node);
+    for (let i = stops.length - 1; i >= 0; i--) {
+      const stop = stops[i];
+      if (stop.arrived.length === 0) continue;
+      if (named) setScope(gradientScope(stop.node.scope)); // what a gradient rule records belongs to the module of its node
+      passOn(stop, result);
+    }
   } finally {
     if (named) setScope(outer);
   }
   return result;
 }
+
+/** Sends what arrived at a stop on to its inputs, or puts it into the result. */
+function passOn({ node, isEnd, inputs, arrived }: Stop, result: Map<Node, Tensor>): void {
+  const slots: Arrived = [];
+  for (const list of arrived) slots.push(list && accumulate(list));
+  if (node.hooks !== undefined) for (const hook of node.hooks) if (slots[0] !== undefined) slots[0] = hook(slots[0]) ?? slots[0];
+  if (isEnd) {
+    if (slots[0] !== undefined) result.set(node, slots[0]);
+  } else if (node.op.trait === "output") {
+    if (slots[0] !== undefined) send(inputs[0]!, slots[0], node.attrs.index as number);
+  } else {
+    const needs = inputs.map((input) => input !== undefined && isFloat(input.node.dtype));
+    const gradients = inputGradients(node, slots, needs);
+    for (let i = 0; i < gradients.length; i++) {
+      const gradient = gradients[i];
+      const input = inputs[i];
+      if (gradient && input && needs[i]) send(input, cast(sumTo(gradient, input.node.shape), input.node.dtype)); // undoes broadcasting, here for every rule
+    }
+  }
+}
+
+/** The gradient that arrived at one node: one slot per output of its op. */
+type Arrived = (Tensor | undefined)[];
 
 /** The gradient rule of one node, or the gradient of its composite definition where it has no rule. */
 function inputGradients(node: Node, slots: Arrived, needs: readonly boolean[]): readonly (Tensor | null | undefined)[] {
@@ -81,12 +110,13 @@ function inputGradients(node: Node, slots: Arrived, needs: readonly boolean[]): 
   if (node.op.vjp !== undefined) {
     const first = slots[0] ?? (node.outputs === undefined ? undefined : zeros(specs[0].shape, { dtype: specs[0].dtype }));
     if (first === undefined) return [];
+    const output = new Tensor(node);
     const context: GradientContext<typeof node.attrs> = {
       inputs,
-      output: new Tensor(node),
-      outputs: node.outputs === undefined ? [new Tensor(node)] : specs.map((_, index) => recordOutput(node, index)),
+      output,
+      outputs: node.outputs === undefined ? [output] : specs.map((_, index) => recordOutput(node, index)),
       grad: first,
-      grads: specs.map((_, i) => slots[i]),
+      grads: slots,
       attrs: node.attrs,
       needs,
     };

@@ -1,22 +1,28 @@
 import type { Node } from "./node.js";
 
-const kept = new Set<WeakRef<Node>>();
+/** Asked for since the last run. Not weakly: a WeakRef holds what it was made for until the job ends, and a loop of small steps is one long job. */
+let fresh: Node[] = [];
+/** Asked for before a run that did not take them. It may be that no step ever does, so these are only computed while somebody else holds them. */
+let older: WeakRef<Node>[] = [];
 
 /** Asks the next step that overwrites parameters to compute and store this node too (a loss, a metric). */
 export function keepNode(node: Node): void {
   if (node.keep) return;
   node.keep = true;
-  if (node.value === undefined) kept.add(new WeakRef(node));
+  if (node.value === undefined) fresh.push(node);
 }
 
-/** The nodes to keep that are still wanted by somebody and not computed yet; forgets them. */
+/** A run has begun that overwrites nothing and takes no kept nodes. */
+export function passKept(): void {
+  for (const node of fresh) if (node.value === undefined) older.push(new WeakRef(node));
+  fresh = [];
+}
+
+/** The nodes to keep that are not computed yet; forgets them. */
 export function takeKept(): Node[] {
-  if (kept.size === 0) return [];
-  const nodes: Node[] = [];
-  for (const reference of kept) {
-    const node = reference.deref();
-    if (node !== undefined && node.value === undefined) nodes.push(node);
-  }
-  kept.clear();
+  const known = older.map((reference) => reference.deref()).filter((node) => node !== undefined);
+  const nodes = [...known, ...fresh].filter((node) => node.value === undefined);
+  older = [];
+  fresh = [];
   return nodes;
 }

@@ -17,6 +17,10 @@ export interface Spec {
 /** Called with a gradient during `backward()`; may return another one to use instead. */
 export type GradientHook = (gradient: Tensor) => Tensor | void;
 
+let walks = 0;
+/** The number of a new walk over the graph: a node with another one in `walk` has not been met yet. Another walk may begin wherever users' code runs. */
+export const nextWalk = (): number => ++walks;
+
 /**
  * One recorded operation and its value-to-be. Nodes are immutable but for what the runtime learns about them; it also drops
  * the inputs of a value that nothing will be differentiated through.

@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/index.js";
-import { contiguousStrides, defineOp, normalizeDims, record, sizeOf, type Op, type Shape, type Tensor } from "../graph/index.js";
+import { contiguousStrides, defineOp, normalizeDims, record, sameShape, sizeOf, type Op, type Shape, type Tensor } from "../graph/index.js";
 import { detach } from "./identity.js";
 import { expand, reshape } from "./movement.js";
 import { asTensor, scalar, toCompute, toFloat } from "./operand.js";
@@ -134,7 +134,7 @@ const droppedShape = (x: Tensor, dim: ReduceOptions["dim"]): number[] => {
 
 /** Sums `x` down to `shape`, the inverse of broadcasting; the gradient driver uses it. */
 export function sumTo(x: Tensor, shape: Shape): Tensor {
-  if (x.shape.length === shape.length && x.shape.every((size, d) => size === shape[d])) return x;
+  if (sameShape(x.shape, shape)) return x;
   const lead = x.ndim - shape.length;
   const dims = x.shape.flatMap((size, d) => (d < lead || (shape[d - lead] === 1 && size !== 1) ? [d] : []));
   return reshape(dims.length === 0 ? x : sum(x, { dim: dims, keepdim: true }), shape);

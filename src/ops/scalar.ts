@@ -128,8 +128,8 @@ const castOp = defineOp<{ dtype: DType }>({
 
 /** The values as another dtype. To integers: truncated towards zero; to bool: 1 where not 0. The gradient is cast back. */
 export function cast(x: Tensor, dtype: DType): Tensor {
-  asTensor("cast", "x", x);
-  if (x.dtype === checkDType("cast", dtype)) return x;
+  if (asTensor("cast", "x", x).dtype === dtype) return x;
+  checkDType("cast", dtype);
   return dtype === "bool" ? toBool(x) : record(castOp, [x], { dtype });
 }
 

@@ -1,14 +1,12 @@
 import { GraftError } from "../base/index.js";
-import { showShape, type Node } from "../graph/index.js";
-
-let walks = 0;
+import { nextWalk, showShape, type Node } from "../graph/index.js";
 
 /**
  * The nodes that `targets` need, inputs before users. A node that has a value is a leaf. Leaves come in the order of their first use, so that it does
  * not matter when they were made (optimiser state is new in the first step, and not in the second). Sets `index` of each node to its place.
  */
 export function collectNodes(targets: readonly Node[]): Node[] {
-  const found = ++walks;
+  const found = nextWalk();
   const operations: Node[] = [];
   const stack: Node[] = [];
   const visit = (node: Node): void => {
@@ -23,7 +21,7 @@ export function collectNodes(targets: readonly Node[]): Node[] {
   for (let node = stack.pop(); node !== undefined; node = stack.pop()) for (let i = inputCount(node) - 1; i >= 0; i--) visit(node.inputs[i]);
   operations.sort((a, b) => a.id - b.id); // ids grow with recording, so this is a topological order
 
-  const placed = ++walks;
+  const placed = nextWalk();
   const nodes: Node[] = [];
   const place = (node: Node): void => {
     if (node.walk === placed) return;

@@ -1,5 +1,5 @@
 import { env, GraftError } from "../base/index.js";
-import { sizeOf, takeKept, type Node, type Tensor, type TypedArray } from "../graph/index.js";
+import { passKept, sizeOf, takeKept, type Node, type Tensor, type TypedArray } from "../graph/index.js";
 import { clearPending, currentTrace, isPendingAssign, pendingAssigns, refuseWhileTracing } from "../ops/index.js";
 import { collectNodes, type Plan } from "../plan/index.js";
 import { compareWithReference } from "./compare.js";
@@ -47,8 +47,9 @@ function prepare(targets: readonly Node[]): Run | undefined {
   const wanted = new Set<Node>(targets);
   if (assignments.length > 0) for (const node of takeKept()) wanted.add(node);
   const outputs = [...wanted].filter((node) => node.value === undefined && !isPendingAssign(node));
-  if (outputs.length === 0 && assignments.length === 0) return undefined;
-  return bind(outputs, assignments, assigned);
+  const run = outputs.length === 0 && assignments.length === 0 ? undefined : bind(outputs, assignments, assigned);
+  passKept();
+  return run;
 }
 
 /** Parameters whose initial value is only recorded: to be computed once and stored, not again in every run that reads them. */

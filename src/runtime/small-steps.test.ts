@@ -1,0 +1,29 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, test } from "vitest";
+import { F, nn, optim, tensor } from "../index.js";
+
+/** Bytes of JavaScript's heap that are still reachable. */
+function heapInUse(): number {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  return process.memoryUsage().heapUsed;
+}
+
+test("a loop of steps so small that it never returns to the event loop does not hold on to its past", async () => {
+  const model = new nn.Sequential(new nn.Linear(2, 8), new nn.Tanh(), new nn.Linear(8, 1));
+  const optimizer = new optim.SGD(model.parameters(), { lr: 0.1 });
+  const x = tensor([[0, 0], [0, 1], [1, 0], [1, 1]]);
+  const y = tensor([[0], [1], [1], [0]]);
+  const steps = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      optimizer.zeroGrad();
+      F.mseLoss(model.forward(x), y).backward();
+      await optimizer.step();
+    }
+  };
+  await steps(2000);
+  const before = heapInUse();
+  await steps(2000);
+  expect((heapInUse() - before) / 2000).toBeLessThan(200); // bytes per step; a recorded step is about 8 KB
+});
