@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { currentScope, gradientScope, isFloat, nextWalk, outputSpecs, recordOutput, scoped, setScope, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
+import { currentScope, gradientScope, isFloat, nextWalk, outputSpecs, recordOutput, scoped, setScope, sortById, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
 import { cast, identity, sumTo, zeros } from "../ops/index.js";
 import { accumulate } from "./accumulate.js";
 
@@ -29,7 +29,7 @@ function collect(roots: readonly Node[], isEnd: IsEnd): Node[] {
   };
   roots.forEach(meet);
   for (let i = 0; i < nodes.length; i++) if (!isEnd(nodes[i])) nodes[i].inputs.forEach(meet);
-  return nodes.sort((a, b) => a.id - b.id); // producers come before consumers
+  return sortById(nodes); // producers come before consumers
 }
 
 /** The way of the gradients: stops that lead to an end, producers before consumers, and for each root its stop. */

@@ -63,3 +63,20 @@ export class Node implements Spec {
     this.recompute = recompute;
   }
 }
+
+/** Sorts nodes by their ids. Those of one step were recorded one after another, so that mostly each can be put at a place of its own. */
+export function sortById(nodes: Node[]): Node[] {
+  if (nodes.length < 2) return nodes;
+  let first = Infinity;
+  let last = 0;
+  for (const { id } of nodes) {
+    if (id < first) first = id;
+    if (id > last) last = id;
+  }
+  if (last - first > 4 * nodes.length) return nodes.sort((a, b) => a.id - b.id);
+  const places = new Array<Node | undefined>(last - first + 1).fill(undefined);
+  for (const node of nodes) places[node.id - first] = node;
+  let count = 0;
+  for (const node of places) if (node !== undefined) nodes[count++] = node;
+  return nodes;
+}

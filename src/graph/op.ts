@@ -82,7 +82,9 @@ const registry = new Map<string, Op>();
 /** Registers an op and returns its record. */
 export function defineOp<A extends Attrs = Attrs>(definition: Omit<Op<A>, "id">): Op<A> {
   if (registry.has(definition.name)) throw new GraftError("argument", `defineOp: "${definition.name}" is already defined. Names are unique.`);
-  const op = { ...definition, id: registry.size } as Op<A>;
+  const { name, trait, infer, vjp, evaluate, composite, opcode, neutral, view, kernel, flops, fallible } = definition;
+  // all records have the same fields in the same order, so that reading one is quick wherever many ops pass through
+  const op: Op<A> = { name, trait, infer, vjp, evaluate, composite, opcode, neutral, view, kernel, flops, fallible, id: registry.size };
   registry.set(op.name, op as unknown as Op);
   return op;
 }

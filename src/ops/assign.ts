@@ -25,7 +25,7 @@ export function assign(target: Tensor, value: Tensor): void {
   const previous = target.node;
   const waiting = previous.op === assignOp && previous.value === undefined;
   const old = waiting ? previous.inputs[0] : previous;
-  const next = record(assignOp, [{ node: old } as Tensor, cast(value, target.dtype)]).node;
+  const next = record(assignOp, [new Tensor(old), cast(value, target.dtype)]).node;
   next.requiresGrad = previous.requiresGrad;
   next.variable = previous.variable;
   if (previous.variable !== undefined) next.hooks = previous.hooks; // they belong to the parameter, not to one of its values

@@ -1,8 +1,11 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
-import { computeDType, fromData, allocate, inScope, noGrad, showShape, sizeOf, Tensor, withGrad, type DType, type Shape } from "../graph/index.js";
-import { assign, cast, currentTrace, neg, scalarInput } from "../ops/index.js";
+import { inScope, noGrad, showShape, Tensor, withGrad } from "../graph/index.js";
+import { assign } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { readState, writeState, type OptimizerState, type StateSource } from "./state.js";
+import { ParameterUpdate, SharedNumbers, type ParamState, type Update } from "./update.js";
+
+export type { ParamState, Update } from "./update.js";
 
 /** Options that every optimiser has. */
 export interface BaseOptions {
@@ -25,32 +28,8 @@ export type GroupInput<O> = Partial<O> & { readonly params: Iterable<Tensor> | I
 /** What an optimiser is made over: parameters, entries such as `model.namedParameters()`, or groups. */
 export type ParamsInput<O> = Iterable<Tensor> | Iterable<readonly [string, Tensor]> | Iterable<GroupInput<O>>;
 
-/** What an optimiser keeps about one parameter: tensors of its shape, and numbers. */
-export type ParamState = Record<string, Tensor | number>;
-
 /** Computes the loss and its gradients again; for optimisers that look at several points per step. */
 export type Closure = () => Tensor | Promise<Tensor>;
-
-/** What an update rule gets for one parameter. */
-export interface Update<O> {
-  /** The parameter's value, in arithmetic precision (f32 for bf16 and f16). */
-  readonly param: Tensor;
-  /** Its gradient, negated with `maximize`. */
-  readonly grad: Tensor;
-  readonly group: O;
-  readonly state: ParamState;
-  /** Number of the current step for this parameter, from 1. */
-  readonly step: number;
-  /**
-   * A number that may change from step to step, as a 0-d tensor: it is data, so the plan stays the same. The function is asked again when a compiled step
-   * is replayed, so it reads `group`, `state` and `step` itself. Equal numbers are shared.
-   */
-  readonly number: (value: () => number) => Tensor;
-  /** Host-side work of every step (numbers kept in `state`): done now, and again when a compiled step is replayed. */
-  readonly everyStep: (work: () => void) => void;
-  /** The state tensor of a name; made of zeros (or `fill`) at first. */
-  readonly tensor: (name: string, fill?: number, shape?: Shape) => Tensor;
-}
 
 /** An object without its undefined entries. */
 const defined = <T extends object>(options: T): Partial<T> => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
@@ -66,7 +45,6 @@ export abstract class Optimizer<O extends BaseOptions> {
   readonly paramGroups: ParamGroup<O>[] = [];
   /** State by parameter. */
   readonly state = new Map<Tensor, ParamState>();
-  private shared = new Map<string, Tensor>();
 
   /** The options that groups have unless they say otherwise. */
   readonly defaults: O;
@@ -139,41 +117,12 @@ export abstract class Optimizer<O extends BaseOptions> {
   }
 
   private recordAll(): void {
-    this.shared = new Map();
+    const shared = new SharedNumbers();
     for (const group of this.paramGroups) {
       for (const param of group.params) {
-        if (param.grad === null) continue;
-        const state = this.stateOf(param);
-        this.updateOne(param, param.grad, group, state);
+        if (param.grad !== null) assign(param, this.update(new ParameterUpdate<O>(param, param.grad, group, this.stateOf(param), shared)));
       }
     }
-  }
-
-  private updateOne(param: Tensor, gradient: Tensor, group: ParamGroup<O>, state: ParamState): void {
-    const dtype = computeDType(param.dtype) as DType;
-    const everyStep = (work: () => void): void => {
-      work();
-      currentTrace()?.refresh.push(work);
-    };
-    everyStep(() => (state.step = ((state.step as number | undefined) ?? 0) + 1));
-    const grad = cast(gradient, dtype);
-    const next = this.update({
-      param: cast(param, dtype),
-      grad: (group as { maximize?: boolean }).maximize ? neg(grad) : grad,
-      group,
-      state,
-      get step() {
-        return state.step as number;
-      },
-      number: (value) => this.sharedNumber(value, dtype, group),
-      everyStep,
-      tensor: (name, fill = 0, shape = param.shape) => {
-        const found = state[name];
-        if (found instanceof Tensor) return found;
-        return (state[name] = fromData(allocate(dtype, sizeOf(shape)).fill(fill), shape, dtype));
-      },
-    });
-    assign(param, next);
   }
 
   /** The new value of one parameter. New values of state tensors are given with `assign`. */
@@ -184,15 +133,6 @@ export abstract class Optimizer<O extends BaseOptions> {
     let state = this.state.get(param);
     if (state === undefined) this.state.set(param, (state = {}));
     return state;
-  }
-
-  private sharedNumber(value: () => number, dtype: DType, group: ParamGroup<O>): Tensor {
-    // what is equal now may differ at a replay, unless it is the same formula over the same group
-    const formula = currentTrace() === undefined ? "" : `${this.paramGroups.indexOf(group)} ${String(value)}`;
-    const key = `${dtype} ${value()} ${formula}`;
-    let found = this.shared.get(key);
-    if (found === undefined) this.shared.set(key, (found = scalarInput(value, dtype)));
-    return found;
   }
 
   /**

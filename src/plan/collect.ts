@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { nextWalk, showShape, type Node } from "../graph/index.js";
+import { nextWalk, showShape, sortById, type Node } from "../graph/index.js";
 
 /**
  * The nodes that `targets` need, inputs before users. A node that has a value is a leaf. Leaves come in the order of their first use, so that it does
@@ -8,30 +8,31 @@ import { nextWalk, showShape, type Node } from "../graph/index.js";
 export function collectNodes(targets: readonly Node[]): Node[] {
   const found = nextWalk();
   const operations: Node[] = [];
-  const stack: Node[] = [];
-  const visit = (node: Node): void => {
-    if (node.walk === found) return;
-    node.walk = found;
-    if (node.value !== undefined) return;
-    if (node.op.trait === "leaf" || node.consumedBy !== undefined) throw staleError(node);
-    operations.push(node);
-    stack.push(node);
-  };
-  for (const target of targets) visit(target);
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) for (let i = inputCount(node) - 1; i >= 0; i--) visit(node.inputs[i]);
-  operations.sort((a, b) => a.id - b.id); // ids grow with recording, so this is a topological order
+  for (const target of targets) meet(target, found, operations);
+  for (let n = 0; n < operations.length; n++) for (let i = 0; i < inputCount(operations[n]); i++) meet(operations[n].inputs[i], found, operations);
+  sortById(operations); // ids grow with recording, so this is a topological order
 
   const placed = nextWalk();
   const nodes: Node[] = [];
-  const place = (node: Node): void => {
-    if (node.walk === placed) return;
-    node.walk = placed;
-    node.index = nodes.push(node) - 1;
-  };
-  for (const node of operations) for (let i = 0; i < inputCount(node); i++) if (node.inputs[i].value !== undefined) place(node.inputs[i]);
-  for (const target of targets) if (target.value !== undefined) place(target);
-  for (const node of operations) place(node);
+  for (const node of operations) for (let i = 0; i < inputCount(node); i++) if (node.inputs[i].value !== undefined) place(node.inputs[i], placed, nodes);
+  for (const target of targets) if (target.value !== undefined) place(target, placed, nodes);
+  for (const node of operations) place(node, placed, nodes);
   return nodes;
+}
+
+/** Adds a node that has to be computed to `operations`, once. */
+function meet(node: Node, walk: number, operations: Node[]): void {
+  if (node.walk === walk) return;
+  node.walk = walk;
+  if (node.value !== undefined) return;
+  if (node.op.trait === "leaf" || node.consumedBy !== undefined) throw staleError(node);
+  operations.push(node);
+}
+
+function place(node: Node, walk: number, nodes: Node[]): void {
+  if (node.walk === walk) return;
+  node.walk = walk;
+  node.index = nodes.push(node) - 1;
 }
 
 /** The planner looks through a movement at its first input; others only receive gradients. */

@@ -33,9 +33,16 @@ export interface Run {
 
 /** The recorded assignments, which are now the caller's to perform. */
 export function takeAssignments(): { assigned: Tensor[]; assignments: Node[] } {
-  const assigned = [...pendingAssigns()].filter((tensor) => isPendingAssign(tensor.node));
-  const assignments = assigned.map((tensor) => tensor.node);
-  const uncomputed = assignments.map((node) => node.inputs[0]).filter((old) => old.value === undefined && old.op.trait !== "leaf");
+  const assigned: Tensor[] = [];
+  const assignments: Node[] = [];
+  const uncomputed: Node[] = [];
+  for (const tensor of pendingAssigns()) {
+    if (!isPendingAssign(tensor.node)) continue;
+    assigned.push(tensor);
+    assignments.push(tensor.node);
+    const [old] = tensor.node.inputs;
+    if (old.value === undefined && old.op.trait !== "leaf") uncomputed.push(old);
+  }
   if (uncomputed.length > 0) void start(bind(uncomputed, [], []), true); // initial values that nobody has asked for yet
   clearPending();
   return { assigned, assignments };
