@@ -2,9 +2,10 @@ import { GraftError } from "../base/index.js";
 import { fromData, leafNode, sizeOf, takeKept, Tensor, type TypedArray } from "../graph/index.js";
 import { redraw, traced, type Trace } from "../ops/index.js";
 import { currentBackend } from "./device.js";
+import { giveTurn, hasRun, runsInline } from "./inline.js";
 import type { Compiled } from "./plans.js";
 import { profiling, scopesOf, watchRun, type PlanScopes } from "./profile/session.js";
-import { bind, inlineCost, realize, start, takeAssignments, waitForRuns } from "./realize.js";
+import { bind, realize, start, takeAssignments, waitForRuns } from "./realize.js";
 
 /** What a compiled function may return. */
 type Returned = Tensor | Tensor[];
@@ -106,8 +107,11 @@ async function replay({ compiled, trace, sources, assigned, single, scopes }: Re
     return memory;
   });
   const watched = watchRun(compiled, () => scopes);
-  if (plan.cost < inlineCost) loaded.runSync(slots, false);
+  const started = performance.now();
+  const inline = runsInline(compiled);
+  if (inline) loaded.runSync(slots, false);
   else await loaded.run(slots, false);
+  hasRun(compiled, started);
   watched?.();
   for (const tensor of assigned) {
     const old = tensor.node;
@@ -118,5 +122,6 @@ async function replay({ compiled, trace, sources, assigned, single, scopes }: Re
     old.value = undefined;
     old.consumedBy = "a compiled step";
   }
+  if (inline) await giveTurn();
   return single ? results[0] : results;
 }

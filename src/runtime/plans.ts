@@ -8,6 +8,8 @@ import { PlanCache } from "./plan-cache.js";
 export interface Compiled {
   readonly plan: Plan;
   readonly loaded: LoadedPlan;
+  /** Milliseconds of its fastest run so far. */
+  readonly timing: { fastest: number };
 }
 
 const maxPlans = 512;
@@ -40,7 +42,7 @@ export function planFor(backend: Backend, nodes: readonly Node[], goal: Goal): C
   if (env.debug >= 3) process.stderr.write(`${printPlan(plan)}\n`);
   if (env.debug >= 4) for (const { label, offset, bytes, from, to } of plan.lifetimes) process.stderr.write(`graft: buffer ${label} ${bytes} bytes at ${offset}, steps ${from} to ${to}\n`);
   checkFits(plan, backend.memoryLimit);
-  const compiled: Compiled = { plan, loaded: backend.load(plan) };
+  const compiled: Compiled = { plan, loaded: backend.load(plan), timing: { fastest: Infinity } };
   cache.set(signature(nodes, [goal.outputs, goal.assignments]), compiled);
   return compiled;
 }

@@ -4,12 +4,10 @@ import { clearPending, currentTrace, isPendingAssign, pendingAssigns, refuseWhil
 import { collectNodes, type Plan } from "../plan/index.js";
 import { compareWithReference } from "./compare.js";
 import { currentBackend } from "./device.js";
+import { giveTurn, hasRun, runsInline } from "./inline.js";
 import { planFor, type Compiled } from "./plans.js";
 import { addSpan, scopesOf, watchRun } from "./profile/session.js";
 import { reportRun } from "./report.js";
-
-/** Below this much work (operations and elements moved) a plan runs on the calling thread: a hop to a worker costs about 50 microseconds. */
-export const inlineCost = 400_000;
 
 let last: Promise<void> = Promise.resolve();
 let inFlight = 0;
@@ -131,6 +129,7 @@ export function start(run: Run, sync: boolean): Promise<void> | undefined {
   const check = env.check;
   const compare = env.compare === "reference" ? compareWithReference(plan, nodes, slots) : undefined;
   const finish = (step: number): void => {
+    hasRun(compiled, started);
     watched?.();
     if (step >= 0) throw notFinite(plan, nodes, step);
     if (env.debug > 0) reportRun(compiled, nodes, performance.now() - started);
@@ -139,7 +138,7 @@ export function start(run: Run, sync: boolean): Promise<void> | undefined {
   };
   if (env.debug >= 2) currentBackend().profile(true);
   const watched = watchRun(compiled, () => scopesOf(compiled, nodes));
-  if (sync || plan.cost < inlineCost) {
+  if (sync || runsInline(compiled)) {
     try {
       finish(loaded.runSync(slots, check));
     } catch (error) {
@@ -181,7 +180,7 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
     return; // an optimiser's step: its updates are performed with the trace
   }
   const run = prepare(tensors.map((tensor) => tensor.node));
-  await (run === undefined ? last : start(run, false));
+  await (run === undefined ? last : (start(run, false) ?? giveTurn()));
 }
 
 /** {@link realize} on the calling thread. */

@@ -27,3 +27,16 @@ test("a loop of steps so small that it never returns to the event loop does not 
   await steps(2000);
   expect((heapInUse() - before) / 2000).toBeLessThan(200); // bytes per step; a recorded step is about 8 KB
 });
+
+test("small steps let timers and messages have their turn", async () => {
+  const w = tensor([1, 2, 3], { requiresGrad: true });
+  const optimizer = new optim.SGD([w], { lr: 0.1 });
+  let fired = false;
+  setTimeout(() => (fired = true), 1);
+  for (const end = performance.now() + 2000; !fired && performance.now() < end; ) {
+    optimizer.zeroGrad();
+    w.square().sum().backward();
+    await optimizer.step();
+  }
+  expect(fired).toBe(true);
+});
