@@ -10,7 +10,10 @@ export const uniformParameter = (shape: Shape, bound: number): Parameter => new 
 export const constantParameter = (shape: Shape, value: number): Parameter => new Parameter(constantBuffer(shape, value));
 
 /** A leaf whose values are all the same. */
-export const constantBuffer = (shape: Shape, value: number, dtype: DType = "f32"): Tensor => fromData(allocate(dtype, sizeOf(shape)).fill(encode(dtype, value)), shape, dtype);
+export function constantBuffer(shape: Shape, value: number, dtype: DType = "f32"): Tensor {
+  const data = allocate(dtype, sizeOf(shape)); // of zeros, which the system clears when they are touched
+  return fromData(value === 0 ? data : data.fill(encode(dtype, value)), shape, dtype);
+}
 
 /** Checks a size: a whole number of 1 or more (0 with `least`). */
 export const checkSize = (layer: string, name: string, value: number, least = 1): number => checkNumber(layer, name, value, { min: least, whole: true });

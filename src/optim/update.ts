@@ -1,5 +1,6 @@
-import { allocate, computeDType, fromData, sizeOf, Tensor, type DType, type Shape } from "../graph/index.js";
+import { computeDType, fromData, sizeOf, Tensor, type DType, type Shape } from "../graph/index.js";
 import { cast, currentTrace, neg, scalarInput } from "../ops/index.js";
+import { currentBackend } from "../runtime/index.js";
 
 /** What an optimiser keeps about one parameter: tensors of its shape, and numbers. */
 export type ParamState = Record<string, Tensor | number>;
@@ -76,6 +77,6 @@ export class ParameterUpdate<O> implements Update<O> {
   readonly tensor = (name: string, fill = 0, shape: Shape = this.parameter.shape): Tensor => {
     const found = this.state[name];
     if (found instanceof Tensor) return found;
-    return (this.state[name] = fromData(allocate(this.dtype, sizeOf(shape)).fill(fill), shape, this.dtype));
+    return (this.state[name] = fromData(currentBackend().allocate(this.dtype, sizeOf(shape)).fill(fill), shape, this.dtype)); // where steps like it to be: large ones in huge pages
   };
 }
