@@ -26,7 +26,7 @@ abstract class Indexed<T extends Module> extends Module {
   }
 
   *[Symbol.iterator](): Generator<T, void, undefined> {
-    yield* this.children().values() as IterableIterator<T>;
+    for (const value of Object.values(this)) if (value instanceof Module) yield value as T;
   }
 }
 

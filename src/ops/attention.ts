@@ -21,13 +21,13 @@ export interface AttentionOptions {
 }
 
 function checkShapes(q: Shape, k: Shape, v: Shape, grouped: boolean): void {
-  const shapes = `query is ${showShape(q)}, key is ${showShape(k)}, value is ${showShape(v)}`;
-  const wrong = (how: string): GraftError => new GraftError("shape", `scaledDotProductAttention: ${shapes}. ${how}`);
+  const wrong = (how: string): GraftError => new GraftError("shape", `scaledDotProductAttention: query is ${showShape(q)}, key is ${showShape(k)}, value is ${showShape(v)}. ${how}`);
   if (q.length < 2 || k.length !== q.length || v.length !== q.length) throw wrong("They must be [..., T, E], [..., S, E], [..., S, Ev] with the same number of dims.");
   if (q[q.length - 1] !== k[k.length - 1]) throw wrong(`Query and key need the same last size (${q[q.length - 1]} != ${k[k.length - 1]}).`);
   if (k[k.length - 2] !== v[v.length - 2]) throw wrong(`Key and value need the same length (${k[k.length - 2]} != ${v[v.length - 2]}).`);
-  const lead = [q, k, v].map((shape) => shape.slice(0, grouped ? -3 : -2));
-  if (lead[0].some((_, d) => new Set(lead.map((sizes) => sizes[d]).filter((n) => n !== 1)).size > 1)) throw wrong("Leading dims must be equal or 1; query may have more heads than key and value with enableGqa.");
+  const differ = (a: number, b: number): boolean => a !== b && a !== 1 && b !== 1;
+  const lead = q.slice(0, grouped ? -3 : -2);
+  if (lead.some((n, d) => differ(n, k[d]) || differ(n, v[d]) || differ(k[d], v[d]))) throw wrong("Leading dims must be equal or 1; query may have more heads than key and value with enableGqa.");
   if (!grouped) return;
   const [heads, keyHeads, valueHeads] = [q, k, v].map((shape) => shape[shape.length - 3]);
   if (q.length < 3 || keyHeads !== valueHeads || heads % keyHeads !== 0) throw wrong("With enableGqa the heads (dim -3) of query must be a multiple of those of key and value.");
