@@ -98,7 +98,8 @@ export abstract class Optimizer<O extends BaseOptions> {
    */
   async step(closure?: Closure): Promise<Tensor | undefined> {
     const loss = closure === undefined ? undefined : await withGrad(true, closure);
-    const before = new Map([...this.state].map(([param, state]) => [param, { ...state }]));
+    const before = new Map<Tensor, ParamState>();
+    for (const [param, state] of this.state) before.set(param, { ...state });
     this.record();
     try {
       await realize();

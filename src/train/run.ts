@@ -23,7 +23,6 @@ import { takeSnapshot } from "./snapshot.js";
 import { runSources } from "./sources.js";
 import { compiledStep, trainStep, type StepNumbers, type StepParts } from "./step.js";
 import { timedBatches } from "./timed-batches.js";
-import { Turns } from "./turns.js";
 import { badStepError, Watchdog } from "./watchdog.js";
 import type { Batch, BatchSource, Callbacks, FitOptions, FitResult, StopReason } from "./types.js";
 
@@ -47,7 +46,6 @@ export class TrainRun {
   private readonly log: RunLog;
   private readonly watchdog: Watchdog | undefined;
   private keys: Keys | undefined;
-  private readonly turns = new Turns();
 
   private epoch = 0;
   private step = 0;
@@ -182,7 +180,6 @@ export class TrainRun {
       if (group.length < this.accumulate && !isLast) continue;
       const reason = await this.oneStep(group, read - 1);
       group = [];
-      await this.turns.next();
       if (reason === "interrupted" || reason === "restore") return reason;
       if (isLast) this.pending = reason;
       else if (reason !== undefined) return reason;
