@@ -12,8 +12,8 @@ interface Stop {
   readonly isEnd: boolean;
   /** Where the gradients of its inputs go; undefined for an input from which no end is reached. */
   readonly inputs: readonly (Stop | undefined)[];
-  /** The gradients that arrived so far, for each output of the op. */
-  readonly arrived: (Tensor[] | undefined)[];
+  /** The gradients that arrived so far, for each output of the op. Taken when they are passed on: an old stop would hold them until the next collection of the whole heap. */
+  arrived: (Tensor[] | undefined)[] | undefined;
 }
 
 const nothing: readonly undefined[] = [];
@@ -43,14 +43,15 @@ function plot(roots: readonly Node[], isEnd: IsEnd): { stops: Stop[]; starts: (S
     const inputs = ends ? nothing : node.inputs.map(stopOf);
     if (!ends && inputs.every((input) => input === undefined)) continue;
     node.walk = reaching;
-    node.index = stops.push({ node, isEnd: ends, inputs, arrived: [] }) - 1;
+    node.index = stops.push({ node, isEnd: ends, inputs, arrived: undefined }) - 1;
   }
   return { stops, starts: roots.map(stopOf) };
 }
 
 function send(stop: Stop, gradient: Tensor, slot = 0): void {
-  const list = stop.arrived[slot];
-  if (list === undefined) stop.arrived[slot] = [gradient];
+  const arrived = (stop.arrived ??= []);
+  const list = arrived[slot];
+  if (list === undefined) arrived[slot] = [gradient];
   else list.push(gradient);
 }
 
@@ -68,11 +69,12 @@ export function differentiate(roots: readonly Tensor[], seeds: readonly (Tensor 
   const named = scoped();
   const outer = currentScope();
   try {
-    for (let i = stops.length - 1; i >= 0; i--) {
-      const stop = stops[i];
-      if (stop.arrived.length === 0) continue;
+    for (let stop = stops.pop(); stop !== undefined; stop = stops.pop()) {
+      const { arrived } = stop;
+      if (arrived === undefined) continue;
+      stop.arrived = undefined;
       if (named) setScope(gradientScope(stop.node.scope)); // what a gradient rule records belongs to the module of its node
-      passOn(stop, result);
+      passOn(stop, arrived, result);
     }
   } finally {
     if (named) setScope(outer);
@@ -81,7 +83,7 @@ export function differentiate(roots: readonly Tensor[], seeds: readonly (Tensor 
 }
 
 /** Sends what arrived at a stop on to its inputs, or puts it into the result. */
-function passOn({ node, isEnd, inputs, arrived }: Stop, result: Map<Node, Tensor>): void {
+function passOn({ node, isEnd, inputs }: Stop, arrived: readonly (Tensor[] | undefined)[], result: Map<Node, Tensor>): void {
   const slots: Arrived = [];
   for (const list of arrived) slots.push(list && accumulate(list));
   if (node.hooks !== undefined) for (const hook of node.hooks) if (slots[0] !== undefined) slots[0] = hook(slots[0]) ?? slots[0];

@@ -1,7 +1,10 @@
 import type { Node } from "./node.js";
 
-/** Asked for since the last run. Not weakly: a WeakRef holds what it was made for until the job ends, and a loop of small steps is one long job. */
-let fresh: Node[] = [];
+/**
+ * Asked for since the last run. Not weakly: a WeakRef holds what it was made for until the job ends, and a loop of small steps is one long job. One array
+ * that is emptied: a new one each time would, once it is old and dropped, hold its nodes until the next collection of the whole heap.
+ */
+const fresh: Node[] = [];
 /** Asked for before a run that did not take them. It may be that no step ever does, so these are only computed while somebody else holds them. */
 let older: WeakRef<Node>[] = [];
 
@@ -15,7 +18,7 @@ export function keepNode(node: Node): void {
 /** A run has begun that overwrites nothing and takes no kept nodes. */
 export function passKept(): void {
   for (const node of fresh) if (node.value === undefined) older.push(new WeakRef(node));
-  fresh = [];
+  fresh.length = 0;
 }
 
 /** The nodes to keep that are not computed yet; forgets them. */
@@ -23,6 +26,6 @@ export function takeKept(): Node[] {
   const known = older.map((reference) => reference.deref()).filter((node) => node !== undefined);
   const nodes = [...known, ...fresh].filter((node) => node.value === undefined);
   older = [];
-  fresh = [];
+  fresh.length = 0;
   return nodes;
 }
