@@ -1,4 +1,5 @@
 import { loadAddon } from "../src/backend/index.js";
+import { dtypeCode } from "../src/graph/index.js";
 
 /** What the machine can do at most, with all threads. */
 export interface Limits {
@@ -38,7 +39,7 @@ let blocks: Float32Array[] | undefined;
 
 function measureCopy(addon: Addon, streaming: boolean): number {
   const bytes = 64 << 20;
-  blocks ??= [0, 1].map((value) => new Float32Array(addon.allocate(bytes)).fill(value)); // written once, so that their pages are there
+  blocks ??= [0, 1].map((value) => addon.allocate(dtypeCode("f32"), bytes / 4).fill(value) as Float32Array); // written once, so that their pages are there
   const vector = (slot: number): number[] => [slot, 0, 0, 1, bytes / 4, 1];
   const code = [1, 0, 2, 1, 0, 0, -1, 1, ...vector(0), 1, ...vector(1), 1, Number(streaming)];
   return (2 * bytes) / fastest(addon, code, "bandwidth", blocks) / 1e6;

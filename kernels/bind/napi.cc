@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "../abi/graft.h"
-#include "../core/memory.h"
 #include "queue.h"
+#include "results.h"
 
 namespace {
 
@@ -320,26 +320,21 @@ napi_value planTimes(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// V8 counts the bytes of external buffers itself; counting them here as well would make it collect twice as often.
-void freeBuffer(napi_env, void* data, void* hint) { graft::freeResult(data, size_t(reinterpret_cast<uintptr_t>(hint))); }
-
+// allocate(dtype, length, collect): a typed array whose content is anything; `dtype` as in plans; `collect`: see results.h.
 napi_value allocate(napi_env env, napi_callback_info info) {
-  napi_value values[1], result = nullptr;
+  static const struct { napi_typedarray_type type; size_t bytes; } kArrays[] = {{napi_float32_array, 4}, {napi_float64_array, 8}, {napi_int32_array, 4}, {napi_uint8_array, 1},
+                                                                               {napi_uint8_array, 1}, {napi_uint16_array, 2}, {napi_uint16_array, 2}};
+  napi_value values[3];
   arguments(env, info, values);
-  double wanted;
-  if (napi_get_value_double(env, values[0], &wanted) != napi_ok || !(wanted >= 0 && wanted <= 9007199254740991.0)) return raiseType(env, "allocate: expected a number of bytes");
-  const size_t bytes = size_t(wanted);
-  void* data = graft::allocateResult(bytes);
+  uint32_t dtype;
+  double length;
+  if (napi_get_value_uint32(env, values[0], &dtype) != napi_ok || dtype >= sizeof kArrays / sizeof *kArrays) return raiseType(env, "allocate: expected a dtype");
+  if (napi_get_value_double(env, values[1], &length) != napi_ok || !(length >= 0 && length <= 9007199254740991.0)) return raiseType(env, "allocate: expected a number of elements");
+  napi_value result = graft::Results::ofThread().allocate(env, kArrays[dtype].type, size_t(length), kArrays[dtype].bytes, values[2]);
+  if (result) return result;
   char message[96];
-  snprintf(message, sizeof message, "allocate: %.0f bytes could not be had", wanted);
-  if (!data) return raise(env, message);
-  const napi_status status = napi_create_external_arraybuffer(env, data, bytes, freeBuffer, reinterpret_cast<void*>(uintptr_t(bytes)), &result);
-  if (status == napi_ok) return result;
-  // Hosts that keep all buffers inside V8's own cage (Electron) refuse external memory: then an ordinary buffer has to do.
-  graft::freeResult(data, bytes);
-  void* own = nullptr;
-  if (status != napi_no_external_buffers_allowed || napi_create_arraybuffer(env, bytes, &own, &result) != napi_ok) return raise(env, message);
-  return result;
+  snprintf(message, sizeof message, "allocate: %.0f bytes could not be had", length * double(kArrays[dtype].bytes));
+  return raise(env, message);
 }
 
 }  // namespace

@@ -5,12 +5,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <mutex>
-
 namespace graft {
 namespace {
 
 constexpr size_t kHugePage = size_t(2) << 20;
+constexpr size_t kSmallPage = 4096;
 constexpr size_t kMapFrom = 2 * kHugePage;      // below this the trimming would cost more than huge pages gain
 constexpr size_t kLimit = size_t(1) << 46;      // no machine has more; keeps the roundings below free of overflow
 
@@ -31,45 +30,6 @@ void* mapHuge(size_t bytes) {
   return reinterpret_cast<void*>(aligned);
 }
 
-// Freed blocks of results, the latest first. A training step asks for the same few sizes again and again, and memory that is mapped already costs
-// nothing, where the system would clear every page anew (a millisecond for 4 MiB).
-struct Kept {
-  void* memory;
-  size_t bytes;   // as mapped: whole huge pages
-};
-
-constexpr size_t kKeptBlocks = 64;
-constexpr size_t kKeptBytes = size_t(128) << 20;
-
-std::mutex keptLock;
-Kept kept[kKeptBlocks];
-size_t keptCount = 0, keptBytes = 0;
-
-void* takeKept(size_t bytes) {
-  const std::lock_guard<std::mutex> guard(keptLock);
-  for (size_t i = keptCount; i-- > 0;) {
-    if (kept[i].bytes != bytes) continue;
-    void* memory = kept[i].memory;
-    memmove(kept + i, kept + i + 1, (--keptCount - i) * sizeof(Kept));
-    keptBytes -= bytes;
-    return memory;
-  }
-  return nullptr;
-}
-
-// Room is made by unmapping the blocks that have waited longest.
-void keep(void* memory, size_t bytes) {
-  const std::lock_guard<std::mutex> guard(keptLock);
-  size_t gone = 0;
-  for (; gone < keptCount && (keptCount - gone == kKeptBlocks || keptBytes + bytes > kKeptBytes); gone++) {
-    munmap(kept[gone].memory, kept[gone].bytes);
-    keptBytes -= kept[gone].bytes;
-  }
-  memmove(kept, kept + gone, (keptCount -= gone) * sizeof(Kept));
-  kept[keptCount++] = {memory, bytes};
-  keptBytes += bytes;
-}
-
 }  // namespace
 
 void* allocateAligned(size_t bytes) {
@@ -88,20 +48,15 @@ void freeAligned(void* memory, size_t bytes) {
   else free(memory);
 }
 
+size_t resultBytes(size_t bytes) { return roundUp(bytes ? bytes : 1, bytes >= kMapFrom ? kHugePage : kSmallPage); }
+
 void* allocateResult(size_t bytes) {
   if (bytes > kLimit) return nullptr;
-  if (bytes >= kMapFrom) {
-    void* memory = takeKept(roundUp(bytes, kHugePage));
-    return memory ? memory : mapHuge(bytes);
-  }
+  if (bytes >= kMapFrom) return mapHuge(bytes);
   void* memory = nullptr;
   return posix_memalign(&memory, kAlignment, roundUp(bytes ? bytes : 1, kAlignment)) == 0 ? memory : nullptr;
 }
 
-void freeResult(void* memory, size_t bytes) {
-  const size_t mapped = roundUp(bytes, kHugePage);
-  if (memory && bytes >= kMapFrom && mapped <= kKeptBytes) keep(memory, mapped);
-  else freeAligned(memory, bytes);
-}
+void freeResult(void* memory, size_t bytes) { freeAligned(memory, bytes); }
 
 }  // namespace graft

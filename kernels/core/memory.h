@@ -12,7 +12,8 @@ constexpr size_t kAlignment = 64;
 void* allocateAligned(size_t bytes);
 void freeAligned(void* memory, size_t bytes);   // `bytes` as it was given to allocateAligned
 
-// Memory for what a run writes whole: its content is anything. Large freed blocks are kept (128 MiB at most) for the next results of their size.
+// Memory for what a run writes whole: its content is anything.
+size_t resultBytes(size_t bytes);               // what a block for that many bytes really takes
 void* allocateResult(size_t bytes);
 void freeResult(void* memory, size_t bytes);
 

@@ -18,10 +18,7 @@ export function samplesIn(batch: Batch): number {
 export function firstSamples(batch: Batch, count: number): Batch {
   const cut = (x: Tensor): Tensor => {
     const shape = [count, ...x.shape.slice(1)];
-    const values = x.node.value!;
-    // Memory of the WebAssembly kernels lives as long as the view on it that they made, and no longer for a second one.
-    const first = values.buffer instanceof SharedArrayBuffer ? values.slice(0, sizeOf(shape)) : values.subarray(0, sizeOf(shape));
-    return fromData(first, shape, x.dtype);
+    return fromData(x.node.value!.slice(0, sizeOf(shape)), shape, x.dtype); // a copy: memory of results lives as long as the view that the backend made
   };
   if (Array.isArray(batch)) return (batch as readonly Tensor[]).map(cut);
   return Object.fromEntries(Object.entries(batch as Readonly<Record<string, Tensor>>).map(([name, x]) => [name, cut(x)]));

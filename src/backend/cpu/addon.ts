@@ -1,11 +1,16 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import type { TypedArray } from "../../graph/index.js";
 import { abiVersion, type Addon } from "../addon.js";
 
 /** What kernels/bind/napi.cc exports. */
 export interface NativeAddon extends Addon {
-  allocate(bytes: number): ArrayBuffer;
+  /**
+   * Memory for `length` elements whose content is anything; `dtype` as in plans. It goes to another result when nobody holds the view any more, whoever may
+   * hold its buffer. `collectYoung` collects what was made lately; it is called where that is worth its time.
+   */
+  allocate(dtype: number, length: number, collectYoung?: () => void): TypedArray;
 }
 
 /** Loads the compiled kernels, or says why they cannot be. */

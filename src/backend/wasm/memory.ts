@@ -1,6 +1,5 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { allocate, arrayDType, bytesPerElement, viewBytes, type DType, type TypedArray } from "../../graph/index.js";
+import { collectGarbage } from "../collect.js";
 import type { KernelMemory } from "../kernels.js";
 import type { WasmAddon } from "./addon.js";
 
@@ -11,17 +10,6 @@ const most = 2 ** 32 - 2 ** 26;
 const mostResident = 2.5 * 2 ** 30;
 /** The garbage collector sees small views and knows nothing of the memory behind them, so it is called after this much new memory. */
 const collectEvery = 2 ** 28;
-
-let collect: (() => void) | undefined;
-
-function collectGarbage(): void {
-  if (collect === undefined) {
-    setFlagsFromString("--expose-gc");
-    collect = runInNewContext("gc") as () => void;
-    setFlagsFromString("--no-expose-gc");
-  }
-  collect();
-}
 
 /** Results and weights in the memory of the kernels, where no run has to copy them. A view that nobody holds any more gives its memory back. */
 export function wasmMemory(addon: WasmAddon): KernelMemory {
