@@ -1,23 +1,10 @@
 // The machine's other limit, measured: a copy in memory, nothing else. in: f32 [n]; out: f32 [n]; both contiguous. attrs: streaming (1: stores that go
 // past the caches, so that a line is not read before it is overwritten, which is the fastest copy of blocks larger than the caches; 0: ordinary stores).
 #include "../core/kernel.h"
-#include "../simd/vec.h"
+#include "../simd/stream.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
-
-// p is aligned to a vector.
-static inline void storePast(float* p, Vec<float> v) {
-#if defined(__AVX512F__)
-  __m512 u; memcpy(&u, &v, sizeof u); _mm512_stream_ps(p, u);
-#elif defined(__AVX2__)
-  __m256 u; memcpy(&u, &v, sizeof u); _mm256_stream_ps(p, u);
-#elif defined(__SSE2__)
-  __m128 u; memcpy(&u, &v, sizeof u); _mm_stream_ps(p, u);
-#else
-  store(p, v);
-#endif
-}
 
 static int runBandwidth(const Step& step, const Context& context) {
   const bool fits = step.inCount == 1 && step.outCount == 1 && step.attrCount == 1;
@@ -34,13 +21,11 @@ static int runBandwidth(const Step& step, const Context& context) {
     constexpr int64_t L = kLanes<float>;
     int64_t i = begin;
     if (streaming)
-      for (; i + L <= end; i += L) storePast(to + i, load(from + i));
+      for (; i + L <= end; i += L) storeStream(to + i, load(from + i));
     else
       for (; i + L <= end; i += L) store(to + i, load(from + i));
     for (; i < end; i++) to[i] = from[i];
-#if defined(__SSE2__)
-    _mm_sfence();
-#endif
+    fenceStream();
   });
   return 0;
 }

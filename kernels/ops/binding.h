@@ -1,5 +1,6 @@
 // The iteration space of a fused program and how each view lies in it.
 #pragma once
+#include "../simd/stream.h"
 #include "convert.h"
 #include "scalar_ops.h"
 #include "space.h"
@@ -25,6 +26,8 @@ struct Binding {
     bool isVirtual, isFlat, isUniform, isRowInvariant;
     bool inPlace;                                   // memory format = register format and consecutive columns are neighbours
     bool alwaysPacked;                              // every tile of it is packed in memory: needs no register
+    bool streams;                                   // a result that goes past the caches
+    bool comesAhead;                                // the memory of its next tile is fetched while this one is computed
   };
   struct Code {                                     // fn(a, b, c) -> dst; no fn: load input a
     ScalarFn fn;

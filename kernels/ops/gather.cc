@@ -56,6 +56,8 @@ static int scatterWith(const char* name, bool add, const Step& step, const Conte
 static int runScatter(const Step& step, const Context& context) { return scatterWith("scatter", false, step, context); }
 static int runScatterAdd(const Step& step, const Context& context) { return scatterWith("scatterAdd", true, step, context); }
 
+constexpr int64_t kFarFrom = 256, kMostAhead = 4096;   // bytes of a slice
+
 static int takeSlices(const char* name, const Step& step, const Context& context) {
   using namespace lines;
   int64_t dim;
@@ -69,14 +71,21 @@ static int takeSlices(const char* name, const Step& step, const Context& context
   const int32_t* indices = static_cast<const int32_t*>(index.data);
   const char* from = static_cast<const char*>(x.data);
   char* to = static_cast<char*>(step.out[0].data);
+  const bool stream = mayStream(to, l.outer * count, bytes);
   parallelFor(context, l.outer * count, larger(1, 32768 / larger(bytes, 8)), [&](int64_t begin, int64_t end, int) {
     int64_t o = begin / count, k = begin % count;
     for (int64_t row = begin; row < end; row++) {
       const char* slice = from + (o * l.size + indices[k]) * bytes;
-      if (bytes == 4) memcpy(to + row * 4, slice, 4);
-      else memcpy(to + row * bytes, slice, size_t(bytes));
       if (++k == count) k = 0, o++;
+      if (bytes >= kFarFrom && row + 1 < end) {   // the next slice lies anywhere: it is on its way while this one is copied
+        const char* next = from + (o * l.size + indices[k]) * bytes;
+        for (int64_t at = 0; at < smaller(bytes, kMostAhead); at += 64) __builtin_prefetch(next + at);
+      }
+      if (bytes == 4) memcpy(to + row * 4, slice, 4);
+      else if (stream) copyBytes<true>(to + row * bytes, slice, bytes);
+      else copyBytes<false>(to + row * bytes, slice, bytes);
     }
+    fenceStream();
   });
   return 0;
 }
@@ -89,10 +98,11 @@ template <class T> struct Sum { typedef double type; };
 template <> struct Sum<int32_t> { typedef uint32_t type; };
 
 // Columns low..high-1 of one row of the result: the sum of the slices order[0..count-1].
-template <class T>
+template <class T, bool kStream>
 static void addRow(T* to, const T* slices, int64_t inner, const int32_t* order, int64_t count, int64_t low, int64_t high) {
-  if (count == 0) { memset(to + low, 0, size_t(high - low) * sizeof(T)); return; }
-  if (count == 1) { memcpy(to + low, slices + order[0] * inner + low, size_t(high - low) * sizeof(T)); return; }
+  char* const bytes = reinterpret_cast<char*>(to + low);
+  if (count == 0) return lines::clearBytes<kStream>(bytes, (high - low) * int64_t(sizeof(T)));
+  if (count == 1) return lines::copyBytes<kStream>(bytes, reinterpret_cast<const char*>(slices + order[0] * inner + low), (high - low) * int64_t(sizeof(T)));
   // Many slices on one row are added in double, so that a frequent token's gradient does not lose digits.
   constexpr int64_t kColumns = 64;
   for (int64_t c = low; c < high; c += kColumns) {
@@ -138,11 +148,14 @@ static int runIndexAdd(const Step& step, const Context& context) {
     typedef decltype(element) T;
     const T* slices = static_cast<const T*>(x.data);
     T* to = static_cast<T*>(step.out[0].data);
+    const bool stream = pieces == 1 && mayStream(to, l.outer * size, l.inner);
     parallelFor(context, l.outer * size * pieces, larger(1, 16384 / width), [&](int64_t begin, int64_t end, int) {
       for (int64_t item = begin; item < end; item++) {
         const int64_t row = item / pieces, low = item % pieces * width, o = row / size, r = row % size;
-        indexadd::addRow(to + row * l.inner, slices + o * count * l.inner, l.inner, order + start[r], start[r + 1] - start[r], low, smaller(l.inner, low + width));
+        const auto add = stream ? indexadd::addRow<T, true> : indexadd::addRow<T, false>;
+        add(to + row * l.inner, slices + o * count * l.inner, l.inner, order + start[r], start[r + 1] - start[r], low, smaller(l.inner, low + width));
       }
+      fenceStream();
     });
   });
   return known ? 0 : fail(context, "indexAdd", "only f32, f64 and i32 can be added");

@@ -113,6 +113,16 @@ template <class F> static inline bool byNumber(DType dtype, const F& body) {
 template <class T> static inline void addTo(T& sum, T x) { sum += x; }
 static inline void addTo(int32_t& sum, int32_t x) { sum = int32_t(uint32_t(sum) + uint32_t(x)); }
 
+// Bytes of a result, past the caches where kStream is set: then `to` and `bytes` are whole vectors (mayStream).
+template <bool kStream> static inline void copyBytes(char* to, const char* from, int64_t bytes) {
+  if (!kStream) return void(memcpy(to, from, size_t(bytes)));
+  for (int64_t i = 0; i < bytes; i += kLanes<char>) storeStream(reinterpret_cast<float*>(to + i), load(reinterpret_cast<const float*>(from + i)));
+}
+template <bool kStream> static inline void clearBytes(char* to, int64_t bytes) {
+  if (!kStream) return void(memset(to, 0, size_t(bytes)));
+  for (int64_t i = 0; i < bytes; i += kLanes<char>) storeStream(reinterpret_cast<float*>(to + i), Vec<float>{});
+}
+
 static inline void copyParallel(const Context& context, void* to, const void* from, int64_t bytes) {
   parallelFor(context, bytes, 1 << 16, [&](int64_t begin, int64_t end, int) {
     memcpy(static_cast<char*>(to) + begin, static_cast<const char*>(from) + begin, size_t(end - begin));

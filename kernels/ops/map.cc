@@ -33,6 +33,7 @@ static int runMap(const Step& step, const Context& context) {
       const int64_t row = i / across * height, col = i % across * width;
       runner.run(row, b.rows - row < height ? b.rows - row : height, col, b.cols - col < width ? b.cols - col : width);
     }
+    fenceStream();
   });
   return failed ? !bind::say(context, "map: no memory for the registers") : 0;
 }

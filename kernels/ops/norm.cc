@@ -12,7 +12,7 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace norm {
 
-template <class T, bool kCentred> static void forwardRow(const T* x, const T* w, const T* b, double eps, T* y, T* stats, int64_t n) {
+template <class T, bool kCentred, bool kStream> static void forwardRow(const T* x, const T* w, const T* b, double eps, T* y, T* stats, int64_t n) {
   double total[1];
   T mean = 0;
   if (kCentred) {
@@ -27,10 +27,11 @@ template <class T, bool kCentred> static void forwardRow(const T* x, const T* w,
   stats[0] = mean;
   stats[1] = r;
   rows::each<T>(n, [=](int64_t i, int lanes) {
+    __builtin_prefetch(x + n + i);   // the next row, which comes from memory where there are many
     Vec<T> v = (kCentred ? rows::get(x + i, lanes) - mean : rows::get(x + i, lanes)) * r;
     if (w) v *= rows::get(w + i, lanes);
     if (b) v += rows::get(b + i, lanes);
-    rows::put(y + i, v, lanes);
+    rows::putResult<kStream>(y + i, v, lanes);
   });
 }
 
@@ -43,17 +44,15 @@ template <class T> static int forward(const Step& step, const Context& context, 
   const T* b = step.inCount > 1 + hasWeight ? static_cast<const T*>(step.in[1 + hasWeight].data) : nullptr;
   T* y = static_cast<T*>(step.out[0].data);
   T* stats = static_cast<T*>(step.out[1].data);
-  parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++) {
-      if (centred) forwardRow<T, true>(x + r * n, w, b, eps, y + r * n, stats + 2 * r, n);
-      else forwardRow<T, false>(x + r * n, w, b, eps, y + r * n, stats + 2 * r, n);
-    }
+  rows::eachRow(context, y, step.in[0].shape[0], n, [=](int64_t r, int, auto stream) {
+    if (centred) forwardRow<T, true, stream.value>(x + r * n, w, b, eps, y + r * n, stats + 2 * r, n);
+    else forwardRow<T, false, stream.value>(x + r * n, w, b, eps, y + r * n, stats + 2 * r, n);
   });
   return 0;
 }
 
 // One row: dx, and the row's share of dw and db added to dw and db where these are given.
-template <class T, bool kCentred> static void backwardRow(const T* x, const T* dy, const T* w, const T* stats, T* dx, T* dw, T* db, int64_t n) {
+template <class T, bool kCentred, bool kStream> static void backwardRow(const T* x, const T* dy, const T* w, const T* stats, T* dx, T* dw, T* db, int64_t n) {
   const T mean = stats[0], r = stats[1];
   auto xhat = [=](int64_t i, int lanes) { return (kCentred ? rows::get(x + i, lanes) - mean : rows::get(x + i, lanes)) * r; };
   auto g = [=](int64_t i, int lanes) { return w ? rows::get(dy + i, lanes) * rows::get(w + i, lanes) : rows::get(dy + i, lanes); };
@@ -64,8 +63,9 @@ template <class T, bool kCentred> static void backwardRow(const T* x, const T* d
   });
   const T meanG = kCentred ? T(total[0] / double(n)) : T(0), meanGx = T(total[1] / double(n));
   rows::each<T>(n, [=](int64_t i, int lanes) {
+    __builtin_prefetch(x + n + i), __builtin_prefetch(dy + n + i);
     const Vec<T> h = xhat(i, lanes);
-    rows::put(dx + i, ((g(i, lanes) - meanG) - h * meanGx) * r, lanes);
+    rows::putResult<kStream>(dx + i, ((g(i, lanes) - meanG) - h * meanGx) * r, lanes);
     if (dw) rows::put(dw + i, rows::get(dw + i, lanes) + rows::get(dy + i, lanes) * h, lanes);
     if (db) rows::put(db + i, rows::get(db + i, lanes) + rows::get(dy + i, lanes), lanes);
   });
@@ -82,9 +82,18 @@ template <class T> struct Gradients {
   int64_t rowCount, n;
   bool centred;
 
-  void row(int64_t r, T* sumW, T* sumB) const {
-    if (centred) backwardRow<T, true>(x + r * n, dy + r * n, w, stats + 2 * r, dx + r * n, sumW, sumB, n);
-    else backwardRow<T, false>(x + r * n, dy + r * n, w, stats + 2 * r, dx + r * n, sumW, sumB, n);
+  template <bool kStream> void row(int64_t r, T* sumW, T* sumB) const {
+    if (centred) backwardRow<T, true, kStream>(x + r * n, dy + r * n, w, stats + 2 * r, dx + r * n, sumW, sumB, n);
+    else backwardRow<T, false, kStream>(x + r * n, dy + r * n, w, stats + 2 * r, dx + r * n, sumW, sumB, n);
+  }
+
+  void range(int64_t begin, int64_t end, T* sumW, T* sumB) const {
+    if (!mayStream(dx, rowCount, n))
+      for (int64_t r = begin; r < end; r++) row<false>(r, sumW, sumB);
+    else {
+      for (int64_t r = begin; r < end; r++) row<true>(r, sumW, sumB);
+      fenceStream();
+    }
   }
 };
 
@@ -113,9 +122,7 @@ template <class T> static int backward(const Context& context, const Gradients<T
   const int64_t n = g.n;
   const bool sums = g.dw || g.db;
   if (!sums || n >= kWide) {
-    parallelFor(context, g.rowCount, rows::grain(n), [&](int64_t begin, int64_t end, int) {
-      for (int64_t r = begin; r < end; r++) g.row(r, nullptr, nullptr);
-    });
+    parallelFor(context, g.rowCount, rows::grain(n), [&](int64_t begin, int64_t end, int) { g.range(begin, end, nullptr, nullptr); });
     if (sums) parallelFor(context, n, kColumns, [&](int64_t begin, int64_t end, int) { columnSums(g, begin, end); });
     return 0;
   }
@@ -131,7 +138,7 @@ template <class T> static int backward(const Context& context, const Gradients<T
     memset(total, 0, size_t(2 * n) * sizeof(double));
     for (int64_t first = begin; first < end; first += kRun) {
       memset(sum, 0, size_t(2 * n) * sizeof(T));
-      for (int64_t r = first; r < rows::smaller(first + kRun, end); r++) g.row(r, g.dw ? sum : nullptr, g.db ? sum + n : nullptr);
+      g.range(first, rows::smaller(first + kRun, end), g.dw ? sum : nullptr, g.db ? sum + n : nullptr);
       for (int64_t j = 0; j < 2 * n; j++) total[j] += double(sum[j]);
     }
   });

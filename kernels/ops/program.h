@@ -99,9 +99,10 @@ class ProgramRunner {
       }
     }
     const int64_t n = rows * cols;
-    if (b_.prefetches) prefetchNext(rows, cols);
+    const int64_t share = b_.prefetches ? (findAhead(rows, cols) - 1) / b_.codeCount + 1 : 0;
     for (int k = 0; k < b_.codeCount; k++) {
       const Binding::Code& code = b_.code[k];
+      if (share) fetchAhead(share);
       if (code.fn) code.fn(operand(code.a), operand(code.b), operand(code.c), where_[code.dst], n, code.immediate);
       else if (code.a == 0 && b_.isEpilogue) loadProduct(rows, cols, product, productStride);
       else load(code.a, rows, col, cols);
@@ -110,14 +111,27 @@ class ProgramRunner {
 
   const void* operand(int value) const { return value < 0 ? nullptr : where_[value]; }
 
-  // What this tile computes on comes from L1; meanwhile the memory of the next tile is on its way.
-  void prefetchNext(int64_t rows, int64_t cols) const {
+  // What this tile computes on comes from L1; meanwhile the memory of the next tile is on its way, a share of it with every instruction: asked for at once
+  // it would only fill the queue of misses and hold up everything behind it. Returns the number of lines.
+  int64_t findAhead(int64_t rows, int64_t cols) {
+    int64_t lines = 0;
+    aheadCount_ = 0;
     for (int o = 0; o < b_.inputCount + b_.storeCount; o++) {
       const Binding::Operand& x = b_.operand[o];
-      if (x.isUniform || x.isRowInvariant || !isPacked(x, rows, cols)) continue;
+      if (!x.comesAhead || !isPacked(x, rows, cols)) continue;
       const int64_t bytes = rows * cols * x.bytes;
       const char* const next = x.base + offset_[o] * x.bytes + bytes;
-      for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(next + at);
+      ahead_[aheadCount_++] = {next, next + bytes};
+      lines += (bytes - 1) / 64 + 1;
+    }
+    return lines;
+  }
+
+  void fetchAhead(int64_t lines) {
+    while (aheadCount_ > 0 && lines > 0) {
+      Ahead& ahead = ahead_[aheadCount_ - 1];
+      for (; lines > 0 && ahead.at < ahead.end; lines--, ahead.at += 64) __builtin_prefetch(ahead.at);
+      if (ahead.at >= ahead.end) aheadCount_--;
     }
   }
 
@@ -202,11 +216,23 @@ class ProgramRunner {
     if (x.isVirtual) return storage::indexRectangle(x.first + at, rows, cols, x.rowStride, x.colStride, static_cast<int32_t*>(packed));
     char* const memory = x.base + at * x.bytes;
     if (x.colStride == 1 && x.rowStride == cols) cols *= rows, rows = 1;
+    if (storing && x.streams && rows == 1 && stream(memory, packed, cols * x.bytes)) return;
     if (storing) storage::kStore[int(x.dtype)](memory, rows, cols, x.rowStride, x.colStride, packed);
     else storage::kLoad[int(x.dtype)](memory, rows, cols, x.rowStride, x.colStride, packed);
   }
 
+  // A whole number of aligned vectors, or false.
+  static bool stream(char* memory, const void* packed, int64_t bytes) {
+    constexpr int64_t kVector = kLanes<float> * int64_t(sizeof(float));
+    if (bytes % kVector != 0 || reinterpret_cast<uintptr_t>(memory) % kVector != 0) return false;
+    const float* const from = static_cast<const float*>(packed);
+    float* const to = reinterpret_cast<float*>(memory);
+    for (int64_t i = 0; i < bytes / 4; i += kLanes<float>) storeStream(to + i, GRAFT_ISA_NS::load(from + i));
+    return true;
+  }
+
   struct Filled { int64_t col, cols, rows; };
+  struct Ahead { const char *at, *end; };
 
   const Binding& b_;
   char* slots_;
@@ -214,6 +240,8 @@ class ProgramRunner {
   int64_t offset_[kMaxProgramViews];
   int64_t index_[kMaxRank];
   Filled filled_[kMaxProgramViews];
+  Ahead ahead_[kMaxProgramViews];
+  int aheadCount_ = 0;
   bool direct_[kMaxProgramViews];
 };
 

@@ -70,6 +70,15 @@ static inline bool overlap(const Binding& b, int o, int e) {
   return x.begin < y.end && y.begin < x.end;
 }
 
+// Results that are larger than the caches and lie on no input go past them.
+static inline void chooseStreams(Binding& b) {
+  for (int o = 0; o < b.inputCount + b.storeCount; o++) {
+    Binding::Operand& x = b.operand[o];
+    x.streams = o >= b.inputCount && !b.isEpilogue && x.alwaysPacked && mayStream(x.base, b.rows * b.cols * x.bytes / kLanes<char>, kLanes<char>);
+    for (int i = 0; i < b.inputCount && x.streams; i++) x.streams = b.operand[i].isVirtual || !overlap(b, i, o);
+  }
+}
+
 // An input that is itself stored is read at the very end of a tile. Where an out view lies on it, another store may have come first: take a copy.
 static inline void keepStoredInputs(Binding& b, const Flow& f, int instrCount) {
   for (int i = b.isEpilogue; i < b.inputCount; i++) {
@@ -86,7 +95,7 @@ static inline void chooseDirect(Binding& b, const Flow& f) {
   for (int s = 0; s < b.storeCount; s++) {
     const int v = b.storeValue[s], o = b.inputCount + s;
     const bool isInput = v < b.inputCount;
-    bool may = b.operand[o].inPlace && !f.uniform[v] && !(b.isEpilogue && v == 0);
+    bool may = b.operand[o].inPlace && !b.operand[o].streams && !f.uniform[v] && !(b.isEpilogue && v == 0);
     for (int e = 0; e < s; e++) may &= b.storeValue[e] != v || !b.mayStoreDirectly[e];
     if (may) {
       const int written = isInput ? -1 : v - b.inputCount;
@@ -183,7 +192,12 @@ static inline void size(Binding& b) {
   b.tileCols = b.transposed ? length / 16 : length;
   b.slotBytes = length * element;
   b.spreadLength = b.rows * b.cols < length ? b.rows * b.cols : length;
-  b.prefetches = b.codeCount > 4 && b.rows * b.cols * element > Binding::kPrefetchFrom;
+  b.prefetches = b.codeCount > (b.isEpilogue ? 4 : 1) && b.rows * b.cols * element > Binding::kPrefetchFrom;
+  for (int o = 0; o < b.inputCount + b.storeCount; o++) {
+    Binding::Operand& x = b.operand[o];
+    x.comesAhead = !x.isUniform && !x.isRowInvariant && !x.isVirtual && !x.streams;
+    for (int i = 0; i < o && x.comesAhead; i++) x.comesAhead = !b.operand[i].comesAhead || b.operand[i].base != x.base;   // updated in place: once is enough
+  }
   b.memoryBytes = int64_t(b.cellCount) * Binding::kCellBytes + b.slotCount * b.slotBytes + 64;
 }
 
@@ -191,6 +205,7 @@ static inline void settle(Binding& b, const Program& p) {
   describe(b);
   Flow flow;
   trace(b, p, flow);
+  chooseStreams(b);
   keepStoredInputs(b, flow, p.instrCount);
   chooseDirect(b, flow);
   place(b, p, flow);

@@ -3,6 +3,7 @@
 #include "../core/kernel.h"
 #include "../simd/math.h"
 #include "../simd/partial.h"
+#include "../simd/stream.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -32,6 +33,12 @@ template <class T> static inline Vec<T> firstLanes(Vec<T> v, int n, T rest) {
 
 template <class T> static inline Vec<T> get(const T* p, int n) { return n == kLanes<T> ? load(p) : loadPartial(p, n); }
 template <class T> static inline void put(T* p, Vec<T> v, int n) { if (n == kLanes<T>) store(p, v); else storePartial(p, v, n); }
+
+// The same past the caches where kStream is set: see eachRow.
+template <bool kStream, class T> static inline void putResult(T* p, Vec<T> v, int n) {
+  if (kStream) storeStream(p, v);
+  else put(p, v, n);
+}
 
 // body(i, lanes) for every vector of a row of n elements; `lanes` is below the vector's width for the ragged end.
 template <class T, class F> static inline void each(int64_t n, const F& body) {
@@ -91,6 +98,21 @@ template <class T> static inline T largest(const T* x, int64_t n) {
   T result = all[0];
   for (int l = 1; l < L; l++) result = all[l] > result || all[l] != all[l] ? all[l] : result;
   return result;
+}
+
+template <bool b> struct Flag { static constexpr bool value = b; };
+
+// row(r, worker, flag) for every row of n elements in parallel; the flag's value says whether `result`, the rows that it writes, is to go past the caches.
+template <class T, class F> static inline void eachRow(const Context& context, const T* result, int64_t rowCount, int64_t n, const F& row) {
+  const bool stream = mayStream(result, rowCount, n);
+  parallelFor(context, rowCount, grain(n), [&](int64_t begin, int64_t end, int worker) {
+    if (!stream)
+      for (int64_t r = begin; r < end; r++) row(r, worker, Flag<false>());
+    else {
+      for (int64_t r = begin; r < end; r++) row(r, worker, Flag<true>());
+      fenceStream();
+    }
+  });
 }
 
 // Checks that kernels make before they touch memory.

@@ -7,35 +7,48 @@ namespace GRAFT_ISA_NS {
 namespace softmax {
 
 // Everything is relative to the row's maximum, so that e^x cannot overflow.
-template <class T> static void forward(const T* x, T* y, int64_t n, bool logarithm) {
+// Where y goes past the caches, e^x waits in `held`.
+template <class T, bool kStream> static void forward(const T* x, T* y, T* held, int64_t n, bool logarithm) {
   const T top = rows::largest(x, n);
   double total[1];
   if (logarithm) {
     rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = exp(rows::get(x + i, lanes) - top); });
     const T logSum = T(__builtin_log(total[0]));
-    rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(y + i, (rows::get(x + i, lanes) - top) - logSum, lanes); });
+    rows::each<T>(n, [=](int64_t i, int lanes) {
+      __builtin_prefetch(x + n + i);   // the next row, which comes from memory where there are many
+      rows::putResult<kStream>(y + i, (rows::get(x + i, lanes) - top) - logSum, lanes);
+    });
     return;
   }
   rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) {
     term[0] = expDown(rows::get(x + i, lanes) - top);
-    rows::put(y + i, term[0], lanes);
+    rows::put(held + i, term[0], lanes);
   });
   const T scale = T(1 / total[0]);
-  rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(y + i, rows::get(y + i, lanes) * scale, lanes); });
+  rows::each<T>(n, [=](int64_t i, int lanes) {
+    __builtin_prefetch(x + n + i);
+    rows::putResult<kStream>(y + i, rows::get(held + i, lanes) * scale, lanes);
+  });
 }
 
 // softmax: dx = y (dy - sum dy y); its logarithm: dx = dy - e^y sum dy
-template <class T> static void backward(const T* y, const T* dy, T* dx, int64_t n, bool logarithm) {
+template <class T, bool kStream> static void backward(const T* y, const T* dy, T* dx, int64_t n, bool logarithm) {
   double total[1];
   if (logarithm) {
     rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(dy + i, lanes); });
     const T sum = T(total[0]);
-    rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, rows::get(dy + i, lanes) - exp(rows::get(y + i, lanes)) * sum, lanes); });
+    rows::each<T>(n, [=](int64_t i, int lanes) {
+      __builtin_prefetch(dy + n + i), __builtin_prefetch(y + n + i);
+      rows::putResult<kStream>(dx + i, rows::get(dy + i, lanes) - exp(rows::get(y + i, lanes)) * sum, lanes);
+    });
     return;
   }
   rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(dy + i, lanes) * rows::get(y + i, lanes); });
   const T sum = T(total[0]);
-  rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, rows::get(y + i, lanes) * (rows::get(dy + i, lanes) - sum), lanes); });
+  rows::each<T>(n, [=](int64_t i, int lanes) {
+    __builtin_prefetch(dy + n + i), __builtin_prefetch(y + n + i);
+    rows::putResult<kStream>(dx + i, rows::get(y + i, lanes) * (rows::get(dy + i, lanes) - sum), lanes);
+  });
 }
 
 // in: matrices [rows, n] (x; or y and dy), out: one such matrix
@@ -54,8 +67,11 @@ template <class T> static void runForward(const Step& step, const Context& conte
   const T* x = static_cast<const T*>(step.in[0].data);
   T* y = static_cast<T*>(step.out[0].data);
   if (n == 0) return;
-  parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++) forward(x + r * n, y + r * n, n, logarithm);
+  rows::eachRow(context, y, step.in[0].shape[0], n, [=, &context](int64_t r, int worker, auto stream) {
+    T* const row = y + r * n;
+    T* const held = stream.value ? static_cast<T*>(context.scratch(context.pool, worker, uint64_t(n) * sizeof(T))) : row;
+    if (held) forward<T, stream.value>(x + r * n, row, held, n, logarithm);
+    else forward<T, false>(x + r * n, row, row, n, logarithm);
   });
 }
 
@@ -66,8 +82,8 @@ template <class T> static void runBackward(const Step& step, const Context& cont
   const T* dy = static_cast<const T*>(step.in[1].data);
   T* dx = static_cast<T*>(step.out[0].data);
   if (n == 0) return;
-  parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
-    for (int64_t r = begin; r < end; r++) backward(y + r * n, dy + r * n, dx + r * n, n, logarithm);
+  rows::eachRow(context, dx, step.in[0].shape[0], n, [=](int64_t r, int, auto stream) {
+    backward<T, stream.value>(y + r * n, dy + r * n, dx + r * n, n, logarithm);
   });
 }
 
