@@ -192,7 +192,7 @@ static inline void size(Binding& b) {
   b.tileCols = b.transposed ? length / 16 : length;
   b.slotBytes = length * element;
   b.spreadLength = b.rows * b.cols < length ? b.rows * b.cols : length;
-  b.prefetches = b.codeCount > (b.isEpilogue ? 4 : 1) && b.rows * b.cols * element > Binding::kPrefetchFrom;
+  b.prefetches = b.codeCount > 4 && b.rows * b.cols * element > Binding::kPrefetchFrom;
   for (int o = 0; o < b.inputCount + b.storeCount; o++) {
     Binding::Operand& x = b.operand[o];
     x.comesAhead = !x.isUniform && !x.isRowInvariant && !x.isVirtual && !x.streams;
