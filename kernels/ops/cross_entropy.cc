@@ -71,7 +71,10 @@ template <class T> static double rowLoss(const Call& call, const T* x, const T* 
   double logSum = 0, total[1];
   if (!call.logProbs) {
     top = rows::largest(x, n);
-    rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = exp(rows::get(x + i, lanes) - top); });
+    rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) {
+      __builtin_prefetch(x + n + i, 0, 2);   // the next row, which may be too long for L1
+      term[0] = expDown(rows::get(x + i, lanes) - top);
+    });
     logSum = __builtin_log(total[0]);
   }
   stats[0] = top;
@@ -119,7 +122,26 @@ template <class T> static int forward(const Step& step, const Context& context, 
   return 0;
 }
 
-template <class T> static void rowGradient(const Call& call, const T* x, const T* w, double weightTotal, const T* stats, double k, int32_t t, T* dx) {
+// dx = value(i, lanes) everywhere, less `own` at the label. p_t - 1 cancels where p_t is near 1 (a network that has learnt its data); a row's entries sum to
+// 0, so there the label's is minus the sum of the others.
+template <bool kStream, class T, class F> static void fillRow(T* dx, int64_t n, int32_t t, double own, const F& value) {
+  const T atLabel = value(t, 1)[0];
+  if (__builtin_fabs(double(atLabel)) < __builtin_fabs(own) * 0.5) {
+    rows::eachAligned(dx, n, [=](int64_t i, int lanes) {
+      Vec<T> v = value(i, lanes);
+      if (t >= i && t < i + lanes) v[t - i] = atLabel - T(own);
+      rows::putResult<kStream>(dx + i, v, lanes);
+    });
+    return;
+  }
+  rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, value(i, lanes), lanes); });
+  double others[1];
+  dx[t] = 0;
+  rows::sums<T, 1>(n, others, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(dx + i, lanes); });
+  dx[t] = T(-others[0]);
+}
+
+template <bool kStream, class T> static void rowGradient(const Call& call, const T* x, const T* w, double weightTotal, const T* stats, double k, int32_t t, T* dx) {
   const int64_t n = call.classes;
   const double own = k * (1 - call.smoothing) * (w ? double(w[t]) : 1);
   if (call.logProbs) {
@@ -130,20 +152,10 @@ template <class T> static void rowGradient(const Call& call, const T* x, const T
   const T top = stats[0], logSum = stats[1];
   const double spread = k * call.smoothing / double(n);
   const T scale = T(own + spread * weightTotal), shift = T(spread);
-  if (spread == 0) rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, exp((rows::get(x + i, lanes) - top) - logSum) * scale, lanes); });
-  else if (!w) rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(dx + i, exp((rows::get(x + i, lanes) - top) - logSum) * scale - shift, lanes); });
-  else rows::each<T>(n, [=](int64_t i, int lanes) {
-    rows::put(dx + i, exp((rows::get(x + i, lanes) - top) - logSum) * scale - rows::get(w + i, lanes) * shift, lanes);
-  });
-  // p_t - 1 cancels where p_t is near 1 (a network that has learnt its data). A row's entries sum to 0, so the label's is minus the sum of the others.
-  if (__builtin_fabs(double(dx[t])) < __builtin_fabs(own) * 0.5) {
-    dx[t] -= T(own);
-    return;
-  }
-  double others[1];
-  dx[t] = 0;
-  rows::sums<T, 1>(n, others, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(dx + i, lanes); });
-  dx[t] = T(-others[0]);
+  auto p = [=](int64_t i, int lanes) { return expDown((rows::get(x + i, lanes) - top) - logSum); };
+  if (spread == 0) fillRow<kStream>(dx, n, t, own, [=](int64_t i, int lanes) { return p(i, lanes) * scale; });
+  else if (!w) fillRow<kStream>(dx, n, t, own, [=](int64_t i, int lanes) { return p(i, lanes) * scale - shift; });
+  else fillRow<kStream>(dx, n, t, own, [=](int64_t i, int lanes) { return p(i, lanes) * scale - rows::get(w + i, lanes) * shift; });
 }
 
 template <class T> static void backward(const Step& step, const Context& context, const Call& call) {
@@ -157,13 +169,15 @@ template <class T> static void backward(const Step& step, const Context& context
   double total[1] = {double(n)};
   if (w) rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(w + i, lanes); });
   const double weightTotal = total[0], scale = call.reduction == kMean ? 1 / weightSum : 1;
+  const auto rowOf = isLarge(call.rowCount * n * int64_t(sizeof(T))) ? rowGradient<true, T> : rowGradient<false, T>;
   parallelFor(context, call.rowCount, rows::grain(n), [=, &call](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const int32_t t = call.label[r];
       T* row = dx + r * n;
       if (t == call.ignored) memset(row, 0, size_t(n) * sizeof(T));
-      else rowGradient(call, x + r * n, w, weightTotal, stats + 2 * r, double(gradient[call.reduction == kNone ? r : 0]) * scale, t, row);
+      else rowOf(call, x + r * n, w, weightTotal, stats + 2 * r, double(gradient[call.reduction == kNone ? r : 0]) * scale, t, row);
     }
+    fenceStream();
   });
 }
 

@@ -36,7 +36,7 @@ template <class T> static inline void put(T* p, Vec<T> v, int n) { if (n == kLan
 
 // The same past the caches where kStream is set: see eachRow.
 template <bool kStream, class T> static inline void putResult(T* p, Vec<T> v, int n) {
-  if (kStream) storeStream(p, v);
+  if (kStream && n == kLanes<T>) storeStream(p, v);
   else put(p, v, n);
 }
 
@@ -46,6 +46,14 @@ template <class T, class F> static inline void each(int64_t n, const F& body) {
   int64_t i = 0;
   for (; i + L <= n; i += L) body(i, L);
   if (i < n) body(i, int(n - i));
+}
+
+// The same for a row that begins anywhere, with whole vectors where `to`, the row that is written, is aligned to them.
+template <class T, class F> static inline void eachAligned(const T* to, int64_t n, const F& body) {
+  constexpr int L = kLanes<T>;
+  const int64_t past = int64_t(reinterpret_cast<uintptr_t>(to) / sizeof(T) % L), head = past == 0 ? 0 : smaller(L - past, n);
+  if (head > 0) body(0, int(head));
+  each<T>(n - head, [&](int64_t i, int lanes) { body(head + i, lanes); });
 }
 
 template <class T> static inline double addLanes(Vec<T> v) {

@@ -8,13 +8,17 @@ namespace GRAFT_ISA_NS {
 
 constexpr int64_t kStreamFrom = 32 << 20;   // bytes of a result
 
-// Whether a result of `rowCount` rows of n elements that begin at p is worth it, and each row begins where such a store may.
-template <class T> static inline bool mayStream(const T* p, int64_t rowCount, int64_t n) {
+static inline bool isLarge(int64_t bytes) {
 #if defined(__SSE2__)
-  return rowCount * n * int64_t(sizeof(T)) >= kStreamFrom && reinterpret_cast<uintptr_t>(p) % sizeof(Vec<T>) == 0 && n % kLanes<T> == 0;
+  return bytes >= kStreamFrom;
 #else
   return false;
 #endif
+}
+
+// Whether a result of `rowCount` rows of n elements that begin at p is worth it, and each row begins where such a store may.
+template <class T> static inline bool mayStream(const T* p, int64_t rowCount, int64_t n) {
+  return isLarge(rowCount * n * int64_t(sizeof(T))) && reinterpret_cast<uintptr_t>(p) % sizeof(Vec<T>) == 0 && n % kLanes<T> == 0;
 }
 
 // p is aligned to a vector.
