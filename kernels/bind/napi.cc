@@ -214,6 +214,7 @@ napi_value runSync(napi_env env, napi_callback_info info) {
   static thread_local Slots slots;
   if (!slots.read(env, values[1])) return nullptr;
   const bool checkFinite = flag(env, values[2]);
+  graft::Results::ofThread().runs();
   char error[kErrorBytes] = "";
   const uint64_t ticket = queue().enter();
   queue().awaitTurn(ticket);
@@ -286,6 +287,7 @@ napi_value run(napi_env env, napi_callback_info info) {
   if (!run->plan) return raiseType(env, "run: expected a plan that loadPlan made");
   if (!run->slots.read(env, values[1])) return nullptr;
   run->checkFinite = flag(env, values[2]);
+  graft::Results::ofThread().runs();
   if (!keepAlive(env, values[0], values[1], uint32_t(run->slots.data.size()), &run->kept)) return raise(env, "run: the slots could not be kept alive");
   if (napi_create_string_utf8(env, "graft.run", NAPI_AUTO_LENGTH, &name) != napi_ok ||
       napi_create_async_work(env, nullptr, name, executeRun, completeRun, run.get(), &run->work) != napi_ok) {

@@ -15,19 +15,34 @@ constexpr size_t kLimit = size_t(1) << 46;      // no machine has more; keeps th
 
 size_t roundUp(size_t value, size_t to) { return (value + to - 1) / to * to; }
 
-void* mapHuge(size_t bytes) {
+void adviseHuge(void* memory, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  madvise(memory, bytes, MADV_HUGEPAGE);   // advice only: its failure changes nothing but speed
+#endif
+}
+
+#ifdef MAP_NORESERVE
+constexpr int kNoReserve = MAP_NORESERVE;
+#else
+constexpr int kNoReserve = 0;
+#endif
+
+void* mapAligned(size_t bytes, int protection, int flags) {
   const size_t wanted = roundUp(bytes, kHugePage);
-  void* raw = mmap(nullptr, wanted + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
+  void* raw = mmap(nullptr, wanted + kHugePage, protection, MAP_PRIVATE | MAP_ANON | flags, -1, 0);
   if (raw == MAP_FAILED) return nullptr;
   const uintptr_t start = reinterpret_cast<uintptr_t>(raw);
   const uintptr_t aligned = roundUp(start, kHugePage);
   const size_t head = aligned - start, tail = kHugePage - head;
   if (head) munmap(raw, head);
   if (tail) munmap(reinterpret_cast<void*>(aligned + wanted), tail);
-#ifdef MADV_HUGEPAGE
-  madvise(reinterpret_cast<void*>(aligned), wanted, MADV_HUGEPAGE);   // advice only: its failure changes nothing but speed
-#endif
   return reinterpret_cast<void*>(aligned);
+}
+
+void* mapHuge(size_t bytes) {
+  void* memory = mapAligned(bytes, PROT_READ | PROT_WRITE, 0);
+  if (memory) adviseHuge(memory, roundUp(bytes, kHugePage));
+  return memory;
 }
 
 }  // namespace
@@ -58,5 +73,18 @@ void* allocateResult(size_t bytes) {
 }
 
 void freeResult(void* memory, size_t bytes) { freeAligned(memory, bytes); }
+
+void* reserve(size_t bytes) { return mapAligned(bytes, PROT_NONE, kNoReserve); }
+
+void unreserve(void* memory, size_t bytes) { munmap(memory, bytes); }
+
+bool commit(void* memory, size_t bytes) {
+  if (mmap(memory, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON | MAP_FIXED, -1, 0) == MAP_FAILED) return false;
+  adviseHuge(memory, bytes);
+  return true;
+}
+
+// Where even that fails the memory stays, which does no harm.
+void decommit(void* memory, size_t bytes) { mmap(memory, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANON | MAP_FIXED | kNoReserve, -1, 0); }
 
 }  // namespace graft

@@ -17,6 +17,12 @@ size_t resultBytes(size_t bytes);               // what a block for that many by
 void* allocateResult(size_t bytes);
 void freeResult(void* memory, size_t bytes);
 
+// Addresses without memory, a whole number of huge pages and aligned to them; nullptr where there are none. Parts of them get memory, and give it back.
+void* reserve(size_t bytes);
+void unreserve(void* memory, size_t bytes);
+bool commit(void* memory, size_t bytes);
+void decommit(void* memory, size_t bytes);
+
 // One block that only grows. Its content is lost when it grows.
 class Block {
  public:

@@ -15,8 +15,8 @@ function collector(): Collect {
   return collect;
 }
 
-/** Collects all garbage: some milliseconds. */
-export const collectGarbage = (): void => collector()();
-
-/** Collects what was made lately: a fraction of a millisecond. */
-export const collectYoung = (): void => collector()({ type: "minor" });
+/** Collects all garbage (some milliseconds), or what was made lately (a fraction of one). */
+export function collectGarbage(all: boolean): void {
+  if (all) collector()();
+  else collector()({ type: "minor" });
+}

@@ -1,6 +1,6 @@
 import { allocate, bytesPerElement, dtypeCode } from "../../graph/index.js";
 import type { Backend } from "../backend.js";
-import { collectYoung } from "../collect.js";
+import { collectGarbage } from "../collect.js";
 import { kernelBackend } from "../kernels.js";
 import type { NativeAddon } from "./addon.js";
 
@@ -12,5 +12,5 @@ const externalFrom = 4096;
 /** The C++ kernels through Node-API. */
 export const cpuBackend = (addon: NativeAddon): Backend =>
   kernelBackend("cpu", addon, {
-    allocate: (dtype, length) => (length * bytesPerElement(dtype) < externalFrom ? allocate(dtype, length) : addon.allocate(dtypeCode(dtype), length, collectYoung)),
+    allocate: (dtype, length) => (length * bytesPerElement(dtype) < externalFrom ? allocate(dtype, length) : addon.allocate(dtypeCode(dtype), length, collectGarbage)),
   });

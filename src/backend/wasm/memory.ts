@@ -25,7 +25,7 @@ export function wasmMemory(addon: WasmAddon): KernelMemory {
     sinceCollection += bytes;
     if (sinceCollection > collectEvery) {
       sinceCollection = 0;
-      collectGarbage(); // the finalisers run when the event loop turns next
+      collectGarbage(true); // the finalisers run when the event loop turns next
     }
     if (resident + bytes > mostResident) return undefined;
     const got = addon.allocate(bytes);
