@@ -29,8 +29,10 @@ class Results {
     const size_t bytes = resultBytes(length * elementBytes);
     ResultBlock* block = take(bytes);
     since_ += bytes;
-    if (!block && !looked_ && since_ >= patience_ && collectYoung(env, collect)) block = take(bytes);
-    if (!block && made_ >= kCollectFrom && made_ >= floor_ / 2 && collectAll(env, collect)) block = take(bytes);
+    if (!block && !looked_ && since_ >= patience_) {
+      const bool found = collectYoung(env, collect) || (made_ >= kCollectFrom && made_ >= floor_ / 2 && collectAll(env, collect));
+      if (found) block = take(bytes);
+    }
     if (!block) block = make(env, bytes);
     napi_value buffer = nullptr, view = nullptr;
     if (!block) return nullptr;
