@@ -8,6 +8,7 @@ import { giveTurn, hasRun, runsInline } from "./inline.js";
 import { planFor, type Compiled } from "./plans.js";
 import { addSpan, scopesOf, watchRun } from "./profile/session.js";
 import { reportRun } from "./report.js";
+import { giveUp, Run } from "./run.js";
 
 let last: Promise<void> = Promise.resolve();
 let inFlight = 0;
@@ -19,15 +20,6 @@ export function waitForRuns(): void {
 
 /** Resolves when all runs that were started have ended. */
 export const runsEnded = (): Promise<void> => last;
-
-/** A run about to start, with what it takes to undo its book-keeping. */
-export interface Run {
-  readonly nodes: readonly Node[];
-  readonly compiled: Compiled;
-  readonly slots: TypedArray[];
-  readonly commit: () => void;
-  readonly rollback: () => void;
-}
 
 /** The recorded assignments, which are now the caller's to perform. */
 export function takeAssignments(): { assigned: Tensor[]; assignments: Node[] } {
@@ -66,9 +58,6 @@ export function bind(outputs: readonly Node[], assignments: readonly Node[], ass
   const began = performance.now();
   const backend = currentBackend();
   const olds = assignments.map((node) => node.inputs[0]);
-  const giveUp = (): void => assigned.forEach((tensor, i) => {
-    if (tensor.node === assignments[i]) tensor.node = olds[i];
-  });
   let nodes: Node[];
   let compiled: Compiled;
   try {
@@ -80,7 +69,7 @@ export function bind(outputs: readonly Node[], assignments: readonly Node[], ass
     }
     compiled = planFor(backend, nodes, { outputs, assignments });
   } catch (error) {
-    giveUp();
+    giveUp(assigned, assignments, olds);
     throw error;
   }
   const { plan } = compiled;
@@ -101,24 +90,17 @@ export function bind(outputs: readonly Node[], assignments: readonly Node[], ass
     olds[i].consumedBy = "an update (optimizer.step or assign)";
   });
   addSpan("plan", began);
-  return {
-    nodes,
-    compiled,
-    slots,
-    commit() {
-      for (const node of assignments) node.inputs = [];
-      for (const node of outputs) if (!node.requiresGrad) node.inputs = []; // nothing will be differentiated through it
-    },
-    rollback() {
-      for (const node of outputs) node.value = undefined;
-      assignments.forEach((node, i) => {
-        olds[i].value = memory[i];
-        olds[i].consumedBy = undefined;
-        node.value = undefined;
-      });
-      giveUp();
-    },
-  };
+  return new Run(nodes, compiled, slots, outputs, assignments, assigned, olds, memory);
+}
+
+/** What follows a run that has ended; `step` is the first with a result that is not finite, or -1. */
+function finish(run: Run, step: number, started: number, watched: (() => void) | undefined, compare: (() => void) | undefined): void {
+  hasRun(run.compiled, started);
+  watched?.();
+  if (step >= 0) throw notFinite(run.compiled.plan, run.nodes, step);
+  if (env.debug > 0) reportRun(run.compiled, run.nodes, performance.now() - started);
+  compare?.();
+  run.commit();
 }
 
 /** Starts a run; returns a promise when the work went off the calling thread. */
@@ -128,19 +110,11 @@ export function start(run: Run, sync: boolean): Promise<void> | undefined {
   const started = performance.now();
   const check = env.check;
   const compare = env.compare === "reference" ? compareWithReference(plan, nodes, slots) : undefined;
-  const finish = (step: number): void => {
-    hasRun(compiled, started);
-    watched?.();
-    if (step >= 0) throw notFinite(plan, nodes, step);
-    if (env.debug > 0) reportRun(compiled, nodes, performance.now() - started);
-    compare?.();
-    run.commit();
-  };
   if (env.debug >= 2) currentBackend().profile(true);
   const watched = watchRun(compiled, () => scopesOf(compiled, nodes));
   if (sync || runsInline(compiled)) {
     try {
-      finish(loaded.runSync(slots, check));
+      finish(run, loaded.runSync(slots, check), started, watched, compare);
     } catch (error) {
       run.rollback();
       throw error;
@@ -148,7 +122,7 @@ export function start(run: Run, sync: boolean): Promise<void> | undefined {
     return undefined;
   }
   inFlight++;
-  const promise = loaded.run(slots, check).then(finish).then(
+  const promise = loaded.run(slots, check).then((step) => finish(run, step, started, watched, compare)).then(
     () => void inFlight--,
     (error: unknown) => {
       inFlight--;
