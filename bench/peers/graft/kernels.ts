@@ -15,10 +15,10 @@ async function stepOf(inputs: readonly Tensor[], record: () => readonly Tensor[]
   };
 }
 
-/** The result of `f` and the gradients of its inputs, or those that `wanted` picks; with `withResult` false the gradients only. */
-function gradients(inputs: readonly Tensor[], dy: Tensor, f: () => Tensor, withResult = true): Promise<Step> {
+/** The result of `f` and the gradients of its inputs, or those that `wanted` picks; with `withResult` false the gradients only. `given`: inputs that are needed. */
+function gradients(inputs: readonly Tensor[], dy: Tensor, f: () => Tensor, withResult = true, given = inputs): Promise<Step> {
   const learning = inputs.filter(({ requiresGrad }) => requiresGrad);
-  return stepOf([...inputs, dy], () => {
+  return stepOf([...given, dy], () => {
     for (const x of learning) x.grad = null;
     const y = f();
     y.backward({ gradient: dy });
@@ -66,7 +66,7 @@ async function adamw({ size }: Spec<"adamw">): Promise<Step> {
 function embedding({ vocab, width, tokens, part }: Spec<"embedding">): Promise<Step> {
   const [weight, at] = [leaf([vocab, width], part === "gradient"), randint(vocab, [tokens])];
   const forward = (): Tensor => F.embedding(at, weight);
-  return part === "forward" ? stepOf([weight, at], () => [forward()]) : gradients([weight, at], leaf([tokens, width]), forward, false);
+  return part === "forward" ? stepOf([weight, at], () => [forward()]) : gradients([weight, at], leaf([tokens, width]), forward, false, [at]); // PyTorch's function takes no table either
 }
 
 function crossEntropy({ rows, classes, grad }: Spec<"cross_entropy">): Promise<Step> {
