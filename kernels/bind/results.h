@@ -61,10 +61,10 @@ class Results {
   static constexpr size_t kKeptBytes = size_t(256) << 20;
 
   struct Loan {
-    ResultBlock* block;          // nullptr once it came back
-    napi_ref view;         // weak
+    ResultBlock* block;         // nullptr once it came back
+    napi_ref view;              // weak
     std::vector<Loan*>* list;   // young_, old_, or nullptr once it came back
-    size_t place;          // in the list
+    size_t place;               // in the list
     int rounds;
   };
 
@@ -87,7 +87,7 @@ class Results {
     used_ += bytes;
     made_ += bytes;
     if (used_ > most_) most_ = used_;
-    shrink(env, kKeptBlocks);
+    shrink(env);
     return block;
   }
 
@@ -103,13 +103,13 @@ class Results {
     used_ -= block->bytes;
     kept_.push_back(block);
     keptBytes_ += block->bytes;
-    shrink(env, kKeptBlocks);
+    shrink(env);
   }
 
   // Frees the blocks that have waited longest.
-  void shrink(napi_env env, size_t blocks) {
+  void shrink(napi_env env) {
     size_t gone = 0;
-    for (; gone < kept_.size() && (kept_.size() - gone > blocks || keptBytes_ > kKeptBytes || used_ + keptBytes_ > most_); gone++) {
+    for (; gone < kept_.size() && (kept_.size() - gone > kKeptBlocks || keptBytes_ > kKeptBytes || used_ + keptBytes_ > most_); gone++) {
       keptBytes_ -= kept_[gone]->bytes;
       Blocks::free(env, kept_[gone]);
     }
@@ -182,7 +182,7 @@ class Results {
   }
 
   Blocks blocks_;
-  std::vector<ResultBlock*> kept_;          // the latest last
+  std::vector<ResultBlock*> kept_;    // the latest last
   std::vector<Loan*> young_, old_;
   size_t keptBytes_ = 0;
   size_t used_ = 0, most_ = 0;        // bytes lent, now and at most
