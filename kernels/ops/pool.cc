@@ -139,29 +139,31 @@ template <class T> static bool scatter(const Problem& p, const T* dy, const int3
   return true;
 }
 
-// 2 x 2 windows side by side: every pixel is written once.
+// 2 x 2 windows side by side: every pixel is written once, or twice with the same value where the last vector of a row overlaps the one before it.
 template <class T> static void scatterToFour(const Problem& p, const T* dy, const int32_t* index, T* dx) {
   constexpr int L = kLanes<T>;
+  typedef VecN<int32_t, L> Narrow;
   const int64_t width = p.cols.image, count = p.cols.count;
   const Lane<T> lane = countUp<T>() * 2;
   for (int64_t r = 0; r < p.rows.count; r++, dy += count, index += count) {
-    T* const top = dx + 2 * r * width;
-    int64_t c = 0;
-    for (; c + L <= count; c += L) {
-      const Vec<T> g = load(dy + c);
-      VecN<int32_t, L> narrow;
-      memcpy(&narrow, index + c, sizeof narrow);
+    const auto step = [&](int64_t c, Vec<T> g, Narrow narrow, const auto& put) {
       const Lane<T> where = convert<Lane<T>>(narrow) - lane - Whole<T>(2 * r * width + 2 * c);
-      const auto part = [&](int64_t step) { return where == Whole<T>(step) ? g : Vec<T>{}; };
+      const auto part = [&](int64_t pixel) { return where == Whole<T>(pixel) ? g : Vec<T>{}; };
+      T* const top = dx + 2 * r * width + 2 * c;
       const Vec<T> a = part(0), b = part(1), d = part(width), e = part(width + 1);
-      store(top + 2 * c, zipLow(a, b)), store(top + 2 * c + L, zipHigh(a, b));
-      store(top + width + 2 * c, zipLow(d, e)), store(top + width + 2 * c + L, zipHigh(d, e));
+      put(top, zipLow(a, b), zipHigh(a, b)), put(top + width, zipLow(d, e), zipHigh(d, e));
+    };
+    if (count < L) {
+      const int low = int(smaller(2 * count, L)), high = int(2 * count) - low;
+      step(0, loadPartial(dy, int(count)), loadPart<Narrow>(index, count), [=](T* to, Vec<T> first, Vec<T> second) { storePartial(to, first, low), storePartial(to + low, second, high); });
     }
-    for (; c < count; c++) {
-      const int64_t where = index[c] - (2 * r * width + 2 * c);
-      top[2 * c] = where == 0 ? dy[c] : 0, top[2 * c + 1] = where == 1 ? dy[c] : 0;
-      top[width + 2 * c] = where == width ? dy[c] : 0, top[width + 2 * c + 1] = where == width + 1 ? dy[c] : 0;
+    for (int64_t next = 0; count >= L && next < count; next += L) {
+      const int64_t c = smaller(next, count - L);
+      Narrow narrow;
+      memcpy(&narrow, index + c, sizeof narrow);
+      step(c, load(dy + c), narrow, [](T* to, Vec<T> first, Vec<T> second) { store(to, first), store(to + L, second); });
     }
+    T* const top = dx + 2 * r * width;
     for (int64_t w = 2 * count; w < width; w++) top[w] = top[width + w] = 0;
   }
   memset(dx + 2 * p.rows.count * width, 0, size_t((p.rows.image - 2 * p.rows.count) * width) * sizeof(T));
