@@ -50,6 +50,22 @@ GRAFT_PAIRS_OF_4(double)
 GRAFT_PAIRS_OF_4(float)
 GRAFT_PAIRS_OF_2(double)
 #endif
+
+// dst[i] = src[2 * i] for i < 4; nothing behind src[6] is read.
+static inline void everySecond(float* dst, const float* src) {
+  typedef float Quad __attribute__((vector_size(16)));
+  Quad a, b;
+  memcpy(&a, src, sizeof a), memcpy(&b, src + 3, sizeof b);
+#if !defined(__clang__)
+  typedef int32_t QuadIndex __attribute__((vector_size(16)));
+#endif
+  const Quad picked = GRAFT_PICK(QuadIndex, a, b, 0, 2, 5, 7);
+  memcpy(dst, &picked, sizeof picked);
+}
+static inline void everySecond(double* dst, const double* src) {
+  for (int i = 0; i < 4; i++) dst[i] = src[2 * i];
+}
+
 #undef GRAFT_PAIRS_OF_8
 #undef GRAFT_PAIRS_OF_4
 #undef GRAFT_PAIRS_OF_2

@@ -55,18 +55,28 @@ struct Bands {
   }
 };
 
+// dst[i] = src[i] for N <= n <= 2 N: two moves, which overlap where n is less than 2 N.
+template <int N, class T> static inline void copyTwice(T* dst, const T* src, int64_t n) {
+  memcpy(dst, src, N * sizeof(T));
+  memcpy(dst + n - N, src + n - N, N * sizeof(T));
+}
+
 // dst[i] = src[i * step]
 template <class T> static inline void copyRow(T* dst, const T* src, int64_t n, int64_t step) {
   constexpr int L = kLanes<T>;
   if (step != 1) {
     int64_t i = 0;
-    if (step == 2)   // the vector that holds the last element may reach past the row
+    if (step == 2) {   // the vector that holds the last element may reach past the row
       for (; i + L < n; i += L) store(dst + i, pairs::evens(load(src + 2 * i), load(src + 2 * i + L)));
+      for (; i + 4 <= n; i += 4) pairs::everySecond(dst + i, src + 2 * i);
+    }
     for (; i < n; i++) dst[i] = src[i * step];
   } else if (n == 4) {
     memcpy(dst, src, 4 * sizeof(T));   // rows of small images: one or two moves
   } else if (n < L) {
-    for (int64_t i = 0; i < n; i++) dst[i] = src[i];
+    if (n >= 8) copyTwice<8>(dst, src, n);
+    else if (n >= 4) copyTwice<4>(dst, src, n);
+    else for (int64_t i = 0; i < n; i++) dst[i] = src[i];
   } else {
     for (int64_t i = 0; i + L <= n; i += L) store(dst + i, load(src + i));
     store(dst + n - L, load(src + n - L));
@@ -79,15 +89,15 @@ template <class T> static void fillPlanes(T* dst, const Bands& b, int64_t band, 
   memset(dst, 0, size_t(channels * b.planes * b.plane) * sizeof(T));
   const int64_t row0 = b.begin(band, 0) + r.lowest(), col0 = b.begin(band, 1) + c.lowest();
   const int64_t colEnd = b.begin(band, 1) + b.extent(band, 1, 0) + c.highest();
-  for (int64_t ch = 0; ch < channels; ch++, image += r.image * c.image) {
-    for (int64_t sr = 0; sr < r.slots(); sr++) {
-      for (int64_t sc = 0; sc < c.slots(); sc++, dst += b.plane) {
-        const int64_t first = larger(col0, 0), end = smaller(colEnd, c.planeSize(sc));
-        const int64_t from = larger(row0, 0), to = smaller(row0 + b.planeRows, r.planeSize(sr));
-        for (int64_t v = from; v < to && first < end; v++) {
-          copyRow(dst + (v - row0) * b.pitch + first - col0, image + (v * r.sample + r.phaseOf(sr)) * c.image + first * c.sample + c.phaseOf(sc), end - first, c.sample);
-        }
-      }
+  for (int64_t sr = 0; sr < r.slots(); sr++) {
+    for (int64_t sc = 0; sc < c.slots(); sc++) {
+      const int64_t first = larger(col0, 0), end = smaller(colEnd, c.planeSize(sc));
+      const int64_t from = larger(row0, 0), to = smaller(row0 + b.planeRows, r.planeSize(sr));
+      if (from >= to || first >= end) continue;
+      T* own = dst + (sr * c.slots() + sc) * b.plane + (from - row0) * b.pitch + first - col0;
+      const T* source = image + (from * r.sample + r.phaseOf(sr)) * c.image + first * c.sample + c.phaseOf(sc);
+      for (int64_t ch = 0; ch < channels; ch++, own += b.planes * b.plane, source += r.image * c.image)
+        for (int64_t v = 0; v < to - from; v++) copyRow(own + v * b.pitch, source + v * r.sample * c.image, end - first, c.sample);
     }
   }
 }

@@ -1,8 +1,8 @@
-// The weight gradient of many channels on small images as a product: dw[o, (c, tap)] = sum over (image, pixel) of dy[o, pixel] x[c, pixel + tap]. Rows of
-// such images are shorter than a few vectors, so sums along them (conv_weight.cc) would mostly add gaps; with many output channels laying x out once per
-// task costs little beside the product.
+// The weight gradient of many output channels as a product: dw[(c, tap), o] = sum over (image, pixel) of x[c, pixel + tap] dy[pixel, o]. Vectors lie across
+// output channels, so dy is transposed into panels; x is read from its planes, a pixel at a time, whatever the width of the image (conv_shifted.h).
 #pragma once
 #include "conv_planes.h"
+#include "conv_shifted.h"
 #include "gemm_pack.h"
 
 namespace graft {
@@ -11,99 +11,145 @@ namespace conv {
 
 template <class T> class WeightProduct {
  public:
-  static constexpr int64_t kPixels = 256;         // of an image at most
-  static constexpr int64_t kLeastRows = 128;      // output channels from which laying out x pays
-  static constexpr int64_t kLeastColumns = 48;    // of (channel, tap)
-  static constexpr int64_t kColumnBytes = 128 << 10;   // of x per task
-  static constexpr int64_t kRowPanels = 16;       // panels of dy that stay in L2 while the panels of x pass by
+  static constexpr int64_t kPixels = 256;         // at once: a panel of dy stays in L1
+  static constexpr int64_t kRowsAtOnce = 144;     // (channel, tap) per task, which share the transposed dy
+  static constexpr int64_t kOutAtOnce = 256;      // output channels per task; its sums stay in L2
+  static constexpr int64_t kMostPlaneBytes = 128 << 10;
+  static constexpr int64_t kWantedTasks = 16;     // so many images are not summed in one go where the weights alone give fewer tasks
 
   WeightProduct(const Problem& p, const T* x, const T* dy, T* dw, const Context& context)
-      : p_(p), x_(x), dy_(dy), dw_(dw), context_(context), bands_(Bands::of(Axis::forward(p, 0), Axis::forward(p, 1), kPixels * 4, gemm::kCols<T>)), pixels_(p.y[0] * p.y[1]) {}
+      : p_(p), x_(x), dy_(dy), dw_(dw), context_(context), bands_(Bands::of(Axis::forward(p, 0), Axis::forward(p, 1), kPixels, 0)) {}
 
-  bool suits() const { return p_.out >= kLeastRows && p_.in * p_.taps() >= kLeastColumns && pixels_ >= 1 && pixels_ <= kPixels && p_.batch > 0 && !bands_.tooLarge && bands_.total() == 1; }
+  // Transposing dy must pay: by many rows that share it. Few output channels would leave vectors partly empty.
+  bool suits() const { return !bands_.tooLarge && p_.out >= kLanes<T> * 2 && p_.in * p_.taps() >= 9; }
 
   int run() {
-    chunk_ = smaller(p_.batch, larger(1, kPixels / pixels_));
-    const int64_t steps = chunk_ * pixels_, taps = p_.taps(), unit = int64_t(sizeof(T));
-    const gemm::Cut blocks(p_.in, larger(1, smaller(p_.in, kColumnBytes / unit / (steps * taps))));
-    const int64_t columns = blocks.begin(1) * taps;
-    planeBytes_ = roundUp(blocks.begin(1) * bands_.planes * bands_.plane * unit, 64);
-    columnBytes_ = roundUp(columns * steps * unit, 64);
-    const int64_t local = planeBytes_ + columnBytes_ + roundUp(roundUp(columns, kLanes<T>) * steps * unit, 64);
-    const int64_t dyBytes = roundUp(p_.groups * p_.out * p_.batch * pixels_ * unit, 64);
-    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(dyBytes + local)));
-    if (!shared) return rows::fail(context_, "convWeight", "no memory for its working buffers");
-    packed_ = reinterpret_cast<T*>(shared);
-    pack();
+    const int64_t taps = p_.taps(), pieces = p_.batch * bands_.total(), points = bands_.size[0] * bands_.size[1], plane = bands_.planes * bands_.plane, unit = int64_t(sizeof(T));
+    perChunk_ = larger(1, smaller(pieces, kPixels / points));
+    channelBlocks_ = gemm::Cut(p_.in, larger(1, smaller(kRowsAtOnce / taps, kMostPlaneBytes / unit / (perChunk_ * plane)))).pieces;
+    outBlocks_ = gemm::Cut(ceilDiv(p_.out, kLanes<T>), kOutAtOnce / kLanes<T>).pieces;
+    const int64_t blocks = p_.groups * channelBlocks_ * outBlocks_;
+    imageGroups_ = larger(1, smaller(ceilDiv(kWantedTasks, blocks), ceilDiv(pieces, perChunk_)));
+    const int64_t channels = channelCut().begin(1), vectors = outCut().begin(1);
+    ldc_ = (vectors * kLanes<T>) | 16, segment_ = channels * plane;
+    tileSize_ = channels * taps * ldc_;
+
+    const int64_t tableBytes = roundUp(channels * taps * 4, 64), startBytes = roundUp(perChunk_ * bands_.size[0] * 4, 64);
+    const int64_t planesBytes = roundUp(perChunk_ * segment_ * unit, 64), dyBytes = roundUp(perChunk_ * points * vectors * kLanes<T> * unit, 64), tileBytes = roundUp(tileSize_ * unit, 64);
+    const bool several = imageGroups_ > 1;
+    const int64_t local = startBytes + planesBytes + dyBytes + (several ? 0 : tileBytes), sumBytes = several ? imageGroups_ * blocks * tileBytes : 0;
+    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(tableBytes + sumBytes + local)));
+    if (!shared) return memoryShort();
+    offset_ = reinterpret_cast<int32_t*>(shared);
+    for (int64_t i = 0; i < channels * taps; i++) offset_[i] = int32_t(i / taps * plane + bands_.offset(i % taps / p_.kernel[1], i % taps % p_.kernel[1], 0, 0));
+    char* const sums = shared + tableBytes;
     bool failed = false;
-    parallelFor(context_, p_.groups * blocks.pieces, 1, [&](int64_t from, int64_t to, int worker) {
-      char* const own = worker == 0 ? shared + dyBytes : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
+    parallelFor(context_, imageGroups_ * blocks, 1, [&](int64_t from, int64_t to, int worker) {
+      char* const own = worker == 0 ? sums + sumBytes : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
-      for (int64_t t = from; t < to; t++) task(own, t / blocks.pieces, blocks.begin(t % blocks.pieces), blocks.begin(t % blocks.pieces + 1));
+      T* const planes = reinterpret_cast<T*>(own + startBytes);
+      T* const dy = reinterpret_cast<T*>(own + startBytes + planesBytes);
+      for (int64_t t = from; t < to; t++) {
+        T* const tile = reinterpret_cast<T*>(several ? sums + t * tileBytes : own + startBytes + planesBytes + dyBytes);
+        task(t / blocks, blockAt(t % blocks), reinterpret_cast<int32_t*>(own), planes, dy, tile);
+        if (!several) finish(blockAt(t), tile, 0, blockAt(t).rows);
+      }
     });
-    return failed ? rows::fail(context_, "convWeight", "no memory for its working buffers") : 0;
+    if (failed) return memoryShort();
+    if (several) {
+      const int64_t slices = ceilDiv(channels * taps, gemm::kRows * 4), slice = gemm::kRows * 4;
+      parallelFor(context_, blocks * slices, 1, [&](int64_t from, int64_t to, int) {
+        for (int64_t t = from; t < to; t++) {
+          const Block block = blockAt(t / slices);
+          const int64_t row0 = t % slices * slice, row1 = smaller(block.rows, row0 + slice);
+          T* const tile = reinterpret_cast<T*>(sums + t / slices * tileBytes);
+          for (int64_t g = 1; g < imageGroups_; g++) add(tile, reinterpret_cast<T*>(sums + (g * blocks + t / slices) * tileBytes), row0 * ldc_, row1 * ldc_);
+          finish(block, tile, row0, row1);
+        }
+      });
+    }
+    return 0;
   }
 
  private:
-  // dy of a group and a chunk of images: [panel of rows][image, pixel][row]
-  T* panelsOf(int64_t group, int64_t image) const { return packed_ + (group * p_.batch + image) * p_.out * pixels_; }
-  int64_t chunkOf(int64_t image) const { return smaller(chunk_, p_.batch - image); }
+  // What a task sums: some input channels with all taps, some output channels.
+  struct Block { int64_t group, channel, channels, rows, out, outs; };
 
-  void pack() {
-    const gemm::Cut panels(p_.out, gemm::kRows);
-    parallelFor(context_, p_.groups * panels.pieces, 1, [&](int64_t from, int64_t to, int) {
-      for (int64_t t = from; t < to; t++) {
-        const int64_t g = t / panels.pieces, row = panels.begin(t % panels.pieces), height = panels.begin(t % panels.pieces + 1) - row;
-        for (int64_t image = 0; image < p_.batch; image++) {
-          const int64_t first = image / chunk_ * chunk_, steps = chunkOf(first) * pixels_;
-          T* const dst = panelsOf(g, first) + row * steps + (image - first) * pixels_ * height;
-          gemm::packPanel(dst, int(height), dy_ + ((image * p_.groups + g) * p_.out + row) * pixels_, pixels_, 1, int(height), pixels_);
-        }
-      }
-    });
+  int memoryShort() const { return rows::fail(context_, "convWeight", "no memory for its working buffers"); }
+  gemm::Cut channelCut() const { return gemm::Cut(p_.in, ceilDiv(p_.in, channelBlocks_)); }
+  gemm::Cut outCut() const { return gemm::Cut(ceilDiv(p_.out, kLanes<T>), ceilDiv(ceilDiv(p_.out, kLanes<T>), outBlocks_)); }
+  Block blockAt(int64_t b) const {
+    const gemm::Cut channels = channelCut(), out = outCut();
+    const int64_t c = b / outBlocks_ % channelBlocks_, o = b % outBlocks_, channel = channels.begin(c), count = channels.begin(c + 1) - channel;
+    const int64_t first = out.begin(o) * kLanes<T>, end = smaller(p_.out, out.begin(o + 1) * kLanes<T>);
+    return {b / outBlocks_ / channelBlocks_, channel, count, count * p_.taps(), first, end - first};
   }
 
-  void task(char* memory, int64_t group, int64_t channel0, int64_t channel1) {
-    T* const planes = reinterpret_cast<T*>(memory);
-    T* const columns = reinterpret_cast<T*>(memory + planeBytes_);
-    T* const packed = reinterpret_cast<T*>(memory + planeBytes_ + columnBytes_);
-    const int64_t count = (channel1 - channel0) * p_.taps();
-    for (int64_t image = 0; image < p_.batch; image += chunk_) {
-      const int64_t images = chunkOf(image), steps = images * pixels_;
-      for (int64_t i = 0; i < images; i++) {
-        fillPlanes(planes, bands_, 0, x_ + (((image + i) * p_.groups + group) * p_.in + channel0) * p_.x[0] * p_.x[1], channel1 - channel0);
-        layOut(columns + i * pixels_, steps, planes, channel1 - channel0);
+  void task(int64_t imageGroup, const Block& block, int32_t* start, T* planes, T* dy, T* tile) const {
+    const int64_t pieces = p_.batch * bands_.total();
+    const gemm::Cut cut(pieces, ceilDiv(larger(1, pieces), imageGroups_));
+    const int64_t first = imageGroup < cut.pieces ? cut.begin(imageGroup) : pieces, end = imageGroup < cut.pieces ? cut.begin(imageGroup + 1) : pieces;
+    if (first >= end) memset(tile, 0, size_t(tileSize_) * sizeof(T));
+    for (int64_t from = first, to; from < end; from = to) {
+      // Bands of one width: the runs of a chunk are of one length.
+      const int64_t width = bands_.extent(from % bands_.total(), 1, 0);
+      int64_t runs = 0;
+      for (to = from; to < smaller(end, from + perChunk_) && bands_.extent(to % bands_.total(), 1, 0) == width; to++) {
+        const int64_t image = to / bands_.total(), band = to % bands_.total();
+        fillPlanes(planes + (to - from) * segment_, bands_, band, x_ + ((image * p_.groups + block.group) * p_.in + block.channel) * p_.x[0] * p_.x[1], block.channels);
+        for (int64_t r = 0; r < bands_.extent(band, 0, 0); r++) start[runs++] = int32_t((to - from) * segment_ + r * bands_.pitch);
       }
-      gemm::packB(packed, steps, 0, gemm::Operand{columns, sizeof(T) == 8 ? DType::F64 : DType::F32, steps, 1}, 0, count, 0, steps);
-      multiply(panelsOf(group, image), packed, group, channel0, count, steps, image > 0);
+      transpose(dy, block, from, to, runs * width);
+      multiply(tile, block, planes, start, runs, width, dy, from > first);
     }
   }
 
-  // The pixels under every (channel, tap), one row of `steps` for each.
-  void layOut(T* to, int64_t steps, const T* planes, int64_t channels) const {
-    const int64_t height = p_.y[0], width = p_.y[1];
-    for (int64_t c = 0; c < channels; c++) {
-      for (int64_t kh = 0; kh < p_.kernel[0]; kh++) {
-        for (int64_t kw = 0; kw < p_.kernel[1]; kw++, to += steps) {
-          const T* const from = planes + c * bands_.planes * bands_.plane + bands_.offset(kh, kw, 0, 0);
-          for (int64_t r = 0; r < height; r++) copyRow(to + r * width, from + r * bands_.pitch, width, 1);
+  // Pieces [from, to) of dy, of `pixels` pixels together, as panels of output channels.
+  void transpose(T* dst, const Block& block, int64_t from, int64_t to, int64_t pixels) const {
+    constexpr int64_t L = kLanes<T>;
+    const int64_t plane = p_.y[0] * p_.y[1];
+    const gemm::Cut panels(ceilDiv(block.outs, L), gemm::kVecs);
+    for (int64_t j = 0; j < panels.pieces; j++) {
+      const int64_t first = panels.begin(j) * L, width = panels.begin(j + 1) * L - first, have = smaller(width, block.outs - first);
+      T* to2 = dst + first * pixels;
+      for (int64_t piece = from; piece < to; piece++) {
+        const int64_t image = piece / bands_.total(), band = piece % bands_.total(), rows = bands_.extent(band, 0, 0), cols = bands_.extent(band, 1, 0);
+        const T* const source = dy_ + ((image * p_.groups + block.group) * p_.out + block.out + first) * plane + bands_.begin(band, 0) * p_.y[1] + bands_.begin(band, 1);
+        const bool whole = cols == p_.y[1];
+        for (int64_t r = 0; r < (whole ? 1 : rows); r++) {
+          const int64_t n = whole ? rows * cols : cols;
+          gemm::packPanel(to2, int(width), source + r * p_.y[1], plane, 1, int(have), n);
+          to2 += n * width;
         }
       }
     }
   }
 
-  void multiply(const T* a, const T* b, int64_t group, int64_t channel0, int64_t count, int64_t K, bool add) const {
-    constexpr int L = kLanes<T>;
-    const gemm::Cut panels(p_.out, gemm::kRows), vectors(ceilDiv(count, L), gemm::kVecs);
-    const int64_t ldc = p_.in * p_.taps();
-    T* const c = dw_ + group * p_.out * ldc + channel0 * p_.taps();
-    for (int64_t i0 = 0; i0 < panels.pieces; i0 += kRowPanels) {
-      for (int64_t j = 0; j < vectors.pieces; j++) {
-        const int64_t col = vectors.begin(j) * L, nv = vectors.begin(j + 1) - vectors.begin(j), rest = count - col - (nv - 1) * L;
-        for (int64_t i = i0; i < smaller(panels.pieces, i0 + kRowPanels); i++) {
-          const int64_t row = panels.begin(i), mr = panels.begin(i + 1) - row;
-          gemm::kPackedBlock<T>.fn[mr - 1][nv - 1](K, a + row * K, b + col * K, nv * L, c + row * ldc + col, ldc, rest < L ? int(rest) : L, add);
-        }
+  void multiply(T* tile, const Block& block, const T* planes, const int32_t* start, int64_t runs, int64_t length, const T* dy, bool add) const {
+    constexpr int64_t L = kLanes<T>;
+    const gemm::Cut rows(block.rows, gemm::kRows), panels(ceilDiv(block.outs, L), gemm::kVecs);
+    for (int64_t j = 0; j < panels.pieces; j++) {
+      const int64_t first = panels.begin(j), nv = panels.begin(j + 1) - first;
+      for (int64_t i = 0; i < rows.pieces; i++) {
+        const int64_t row = rows.begin(i), mr = rows.begin(i + 1) - row;
+        kShiftedBlock<T>.fn[mr - 1][nv - 1](runs, start, length, planes, offset_ + row, dy + first * L * runs * length, tile + row * ldc_ + first * L, ldc_, add);
+      }
+    }
+  }
+
+  static void add(T* to, const T* from, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i += kLanes<T>) store(to + i, load(to + i) + load(from + i));
+  }
+
+  // Rows [row0, row1) of a finished tile, transposed, into dw: a few output channels at a time, so that each is written in one run.
+  void finish(const Block& block, const T* tile, int64_t row0, int64_t row1) const {
+    constexpr int64_t few = 4;
+    const int64_t ldw = p_.in * p_.taps();
+    T* const to = dw_ + (block.group * p_.out + block.out) * ldw + block.channel * p_.taps();
+    for (int64_t o = 0; o < block.outs; o += few) {
+      for (int64_t row = row0, n; row < row1; row += n) {   // packAlong writes 8 at once: what is left over is done in fours and one by one
+        n = row1 - row >= 8 ? (row1 - row) / 8 * 8 : row1 - row >= 4 ? 4 : row1 - row;
+        gemm::packAlong(to + o * ldw + row, int(ldw), tile + row * ldc_ + o, ldc_, int(n), smaller(few, block.outs - o));
       }
     }
   }
@@ -113,9 +159,8 @@ template <class T> class WeightProduct {
   T* dw_;
   const Context& context_;
   const Bands bands_;
-  const int64_t pixels_;
-  T* packed_ = nullptr;
-  int64_t chunk_ = 1, planeBytes_ = 0, columnBytes_ = 0;
+  int32_t* offset_ = nullptr;
+  int64_t perChunk_, channelBlocks_, outBlocks_, imageGroups_, ldc_, segment_, tileSize_;
 };
 
 }  // namespace conv

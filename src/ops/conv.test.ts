@@ -142,6 +142,9 @@ describe.skipIf(!hasKernels)("native convolution", () => {
       [[1, 3, 33, 32], [8, 3, 8, 8], { stride: 8 }],
       [[70, 2, 5, 5], [3, 2, 3, 3], {}],
       [[1, 330, 4, 4], [5, 330, 1, 1], {}],
+      [[1, 2, 1, 1300], [37, 2, 1, 9], { padding: [0, 4] }],
+      [[3, 35, 15, 9], [290, 35, 3, 3], { padding: 1, stride: 2 }],
+      [[9, 2, 21, 17], [33, 2, 5, 3], { padding: [2, 1] }],
     ];
     for (const [x, w, options] of cases) {
       const make = () => [f64(x), f64(w, 1)];
