@@ -1,9 +1,8 @@
 // The convolution and its data gradient as a product of packed weights and planes (implicit GEMM): rows are result channels, columns lattice points,
 // the inner sum runs over (channel, tap). Nothing like an im2col buffer exists: the micro-kernel reads the planes at a table of offsets.
 #pragma once
-#include "conv_gathered.h"
 #include "conv_output.h"
-#include "conv_recipe.h"
+#include "conv_points.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -14,8 +13,8 @@ constexpr int64_t kPoints = 384;             // lattice points per band, and whe
 constexpr int64_t kShort = 64;               // so that the program takes longer than the product,
 constexpr int64_t kShortPoints = 896;        // longer bands, of which
 constexpr int64_t kShortTile = 20 << 10;     // as many rows are finished at a time as stay in L1
+constexpr double kPointsShare = 0.9;          // of the peak, which a product of points reaches
 constexpr double kTaskWork = 1 << 18;        // multiply-adds that are worth handing to another thread
-constexpr int64_t kGathered = 64;            // points of several small images that one task takes together
 
 // One or two rows alone (depthwise convolution) take more vectors at once than gemm::kVecs, so that enough sums are under way.
 constexpr int kThinRows = 2, kThinVecs = 8;
@@ -54,7 +53,7 @@ static void multiplyRows(T* c, int64_t ldc, int64_t height, int64_t width, const
 template <class T> class Correlation {
  public:
   Correlation(const Problem& p, bool isData, const T* image, const T* w, const Target& target, const Context& context)
-      : r_(p, isData, stepsOf(p, isData) < kShort ? kShortPoints : kPoints), image_(image), w_(w), target_(target), context_(context), batch_(p.batch), steps_(stepsOf(p, isData)) {
+      : r_(p, isData, stepsOf(p, isData) < kShort ? kShortPoints : kPoints), image_(image), w_(w), target_(target), context_(context), p_(p), batch_(p.batch), steps_(stepsOf(p, isData)) {
     pixels_ = r_.bands.axis[0].image * r_.bands.axis[1].image;
   }
 
@@ -69,16 +68,9 @@ template <class T> class Correlation {
     const double byRow = rowCost(b.size[1]) * double(b.size[0]), byPlane = rowCost((b.size[0] - 1) * b.pitch + b.size[1]);
     byRow_ = byRow <= byPlane * 1.05 || steps_ < kShort;
     tileRow_ = roundUp(byRow_ ? b.size[0] * b.size[1] : (b.size[0] - 1) * b.pitch + b.size[1], kLanes<T>);
-    const Gathered<T> points(b.size[0], b.size[1], b.pitch);
-    // Gathering costs a few instructions per row of points, for all panels of a block once.
-    const double gathered = rowCost(b.size[0] * b.size[1]) + 6.0 * double(b.size[0]) / double(smaller(panels.pieces, kPanels));
-    images_ = 0;
-    if (r_.phases == 1 && b.total() == 1 && groupsPerBlock_ == 1 && steps_ >= kShort && r_.rows > kThinRows && points.columns() <= 2 * kGathered && gathered < 0.9 * (byRow_ ? byRow : byPlane)) {
-      images_ = larger(1, smaller(batch_, kGathered / points.columns()));
-      tileRow_ = images_ * points.columns();
-    }
+    if (suitsPoints(byRow_ ? byRow : byPlane)) return PointProduct<T>(r_, p_, image_, w_, target_, context_).run();
     tileRows_ = blocksPerGroup_ > 1 ? smaller(r_.rows, kPanels * gemm::kRows) : groupsPerBlock_ * r_.rows;
-    const bool direct = target_.direct() && byRow_ && r_.phases == 1 && images_ == 0;
+    const bool direct = target_.direct() && byRow_ && r_.phases == 1;
     panelsAtOnce_ = panels.pieces;
     if (!direct && steps_ < kShort && r_.chunks() == 1 && r_.phases == 1 && groupsPerBlock_ == 1) {
       panelsAtOnce_ = larger(1, kShortTile / (gemm::kRows * tileRow_ * int64_t(sizeof(T))));
@@ -87,8 +79,7 @@ template <class T> class Correlation {
     planesBytes_ = roundUp(r_.chunk * b.planes * b.plane * int64_t(sizeof(T)), 64);
     tileBytes_ = direct ? 0 : roundUp(tileRows_ * tileRow_ * r_.phases * int64_t(sizeof(T)), 64);
     finalBytes_ = r_.phases == 1 || target_.direct() ? 0 : roundUp(tileRows_ * b.size[0] * b.axis[0].phases * b.size[1] * b.axis[1].phases * int64_t(sizeof(T)), 64);
-    gatheredBytes_ = images_ == 0 ? 0 : roundUp(r_.chunk * r_.taps * points.columns() * int64_t(sizeof(T)), 64);
-    const int64_t local = planesBytes_ + tileBytes_ + finalBytes_ + gatheredBytes_ + target_.memoryBytes();
+    const int64_t local = planesBytes_ + tileBytes_ + finalBytes_ + target_.memoryBytes();
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(r_.bytes() + local)));
     if (!shared) return rows::fail(context_, "conv", "no memory for its working buffers");
     r_.tables(shared);
@@ -96,12 +87,11 @@ template <class T> class Correlation {
     const double work = double(r_.groups * r_.rows) / double(blocks) * double(b.size[0] * b.size[1]) * double(r_.phases) * double(steps_ + 1);
     const int64_t grain = work >= kTaskWork ? 1 : int64_t(kTaskWork / (work + 1)) + 1;
     bool failed = false;
-    const int64_t each = larger(1, images_);
-    parallelFor(context_, ceilDiv(batch_, each) * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
+    parallelFor(context_, batch_ * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
       char* const own = worker == 0 ? shared + r_.bytes() : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
-      target_.withRunner(own + planesBytes_ + tileBytes_ + finalBytes_ + gatheredBytes_, [&](ProgramRunner* runner) {
-        for (int64_t t = from; t < to; t++) task(own, runner, t / blocks / b.total() * each, t / blocks % b.total(), t % blocks);
+      target_.withRunner(own + planesBytes_ + tileBytes_ + finalBytes_, [&](ProgramRunner* runner) {
+        for (int64_t t = from; t < to; t++) task(own, runner, t / blocks / b.total(), t / blocks % b.total(), t % blocks);
       });
     });
     return failed ? rows::fail(context_, "conv", "no memory for its working buffers") : 0;
@@ -113,12 +103,25 @@ template <class T> class Correlation {
     return isData ? p.out * p.taps() / larger(1, smaller(p.taps(), p.stride[0] * p.stride[1])) : p.in * p.taps();
   }
 
-  // In units of one multiply-add instruction: short blocks wait for their own sums (latency 4, two per cycle).
-  static double rowCost(int64_t width) {
-    const gemm::Cut vectors(ceilDiv(width, kLanes<T>), gemm::kVecs);
+  // Of a row of points under one panel of weights, in units of one multiply-add instruction: short blocks wait for their own sums (latency 4, two per
+  // cycle), narrow ones for their loads, of which those of the pixels mostly cross a cache line.
+  double rowCost(int64_t width) const {
+    const gemm::Cut vectors(ceilDiv(width, kLanes<T>), r_.rows <= kThinRows ? kThinVecs / r_.rows : gemm::kVecs);
     double cost = 0;
-    for (int64_t j = 0; j < vectors.pieces; j++) cost += double(larger(8, gemm::kRows * (vectors.begin(j + 1) - vectors.begin(j))));
+    for (int64_t j = 0; j < vectors.pieces; j++) {
+      const double nv = double(vectors.begin(j + 1) - vectors.begin(j));
+      cost += most(8, panelRows() * nv, panelRows() + 2 * nv);
+    }
     return cost;
+  }
+  double panelRows() const { return double(r_.rows) / double(r_.panels().pieces); }
+  static double most(double a, double b, double c) { return a > b ? (a > c ? a : c) : (b > c ? b : c); }
+
+  // Whether rows of points waste so much of their vectors that vectors across the channels are better.
+  bool suitsPoints(double cost) const {
+    const Bands& b = r_.bands;
+    const double ideal = double(b.size[0] * b.size[1]) / double(kLanes<T>) * panelRows(), filled = double(r_.rows) / double(roundUp(r_.rows, kLanes<T>));
+    return steps_ >= kShort && r_.rows >= 2 * kLanes<T> && ideal < kPointsShare * filled * cost;
   }
 
   void task(char* memory, ProgramRunner* runner, int64_t image, int64_t band, int64_t block) {
@@ -145,15 +148,8 @@ template <class T> class Correlation {
     const bool direct = tileBytes_ == 0;
     T* const c = direct ? static_cast<T*>(target_.direct()) + target_.pixel(image, first, top, left) : tile;
     const int64_t ldc = direct ? target_.height() * target_.width() : tileRow_;
-    if (images_ > 0) gatheredProduct(tile, planes, image, band, group0, panel0, panel1);
-    else
-      for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, image, band, g, panel0, panel1, fill);
+    for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, image, band, g, panel0, panel1, fill);
     if (direct) return;
-    if (images_ > 0) {
-      const int64_t n = tileRow_ / images_;
-      for (int64_t i = 0; i < images_ && image + i < batch_; i++) target_.write(runner, image + i, first, height, top, rows, left, cols, tile + i * n, tileRow_, cols);
-      return;
-    }
     const int64_t channels = height * (group1 - group0);
     if (r_.phases == 1) target_.write(runner, image, first, channels, top, rows, left, cols, tile, tileRow_, byRow_ ? cols : b.pitch);
     else interleave(runner, image, first, channels, band, tile, reinterpret_cast<T*>(memory + planesBytes_ + tileBytes_));
@@ -175,22 +171,6 @@ template <class T> class Correlation {
         T* const to = c + f * tileRows_ * tileRow_;
         if (byRow_) multiplyRows(to, ldc, rows, cols, panels, panel0, panel1, K, weights, planes, b.pitch, offset, n > 0, several);
         else multiplyRows(to, ldc, 1, (rows - 1) * b.pitch + cols, panels, panel0, panel1, K, weights, planes, 0, offset, n > 0, true);
-      }
-    }
-  }
-
-  // The product of several small images with one block of rows: a panel of weights serves them all while it is near.
-  void gatheredProduct(T* c, T* planes, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1) {
-    const Bands& b = r_.bands;
-    const gemm::Cut panels = r_.panels();
-    const Gathered<T> points(b.size[0], b.size[1], b.pitch);
-    T* const gathered = reinterpret_cast<T*>(reinterpret_cast<char*>(planes) + planesBytes_ + tileBytes_ + finalBytes_);
-    for (int64_t n = 0; n < r_.chunks(); n++) {
-      const int64_t count = r_.chunkSize(n), K = count * r_.reach(0);
-      for (int64_t i = 0; i < images_ && image + i < batch_; i++) {
-        fillPlanes(planes, b, band, image_ + (((image + i) * r_.groups + group) * r_.channels + n * r_.chunk) * pixels_, count);
-        points.gather(gathered, planes, r_.offset, K);
-        points.multiply(c + i * points.columns(), tileRow_, panels, panel0, panel1, K, r_.packed(group, 0, n), gathered, n > 0);
       }
     }
   }
@@ -220,8 +200,8 @@ template <class T> class Correlation {
   const T* w_;
   const Target& target_;
   const Context& context_;
+  const Problem& p_;
   int64_t batch_, steps_, pixels_, blocksPerGroup_, groupsPerBlock_, panelsAtOnce_, tileRow_, tileRows_, planesBytes_, tileBytes_, finalBytes_;
-  int64_t images_, gatheredBytes_;           // small images that are gathered together, 0: none are
   bool byRow_;
 };
 

@@ -61,26 +61,33 @@ template <int N, class T> static inline void copyTwice(T* dst, const T* src, int
   memcpy(dst + n - N, src + n - N, N * sizeof(T));
 }
 
+// dst[i] = src[i]
+template <class T> static GRAFT_FORCE_INLINE void copyRun(T* dst, const T* src, int64_t n) {
+  constexpr int L = kLanes<T>;
+  if (n >= L) {
+    for (int64_t i = 0; i + L <= n; i += L) store(dst + i, load(src + i));
+    store(dst + n - L, load(src + n - L));
+  } else if (n == 4) {
+    memcpy(dst, src, 4 * sizeof(T));   // rows of small images: one or two moves
+  } else if (n >= 8) {
+    copyTwice<8>(dst, src, n);
+  } else if (n > 4) {
+    copyTwice<4>(dst, src, n);
+  } else {
+    for (int64_t i = 0; i < n; i++) dst[i] = src[i];
+  }
+}
+
 // dst[i] = src[i * step]
 template <class T> static inline void copyRow(T* dst, const T* src, int64_t n, int64_t step) {
   constexpr int L = kLanes<T>;
-  if (step != 1) {
-    int64_t i = 0;
-    if (step == 2) {   // the vector that holds the last element may reach past the row
-      for (; i + L < n; i += L) store(dst + i, pairs::evens(load(src + 2 * i), load(src + 2 * i + L)));
-      for (; i + 4 <= n; i += 4) pairs::everySecond(dst + i, src + 2 * i);
-    }
-    for (; i < n; i++) dst[i] = src[i * step];
-  } else if (n == 4) {
-    memcpy(dst, src, 4 * sizeof(T));   // rows of small images: one or two moves
-  } else if (n < L) {
-    if (n >= 8) copyTwice<8>(dst, src, n);
-    else if (n >= 4) copyTwice<4>(dst, src, n);
-    else for (int64_t i = 0; i < n; i++) dst[i] = src[i];
-  } else {
-    for (int64_t i = 0; i + L <= n; i += L) store(dst + i, load(src + i));
-    store(dst + n - L, load(src + n - L));
+  if (step == 1) return copyRun(dst, src, n);
+  int64_t i = 0;
+  if (step == 2) {   // the vector that holds the last element may reach past the row
+    for (; i + L < n; i += L) store(dst + i, pairs::evens(load(src + 2 * i), load(src + 2 * i + L)));
+    for (; i + 4 <= n; i += 4) pairs::everySecond(dst + i, src + 2 * i);
   }
+  for (; i < n; i++) dst[i] = src[i * step];
 }
 
 // Fills the planes of `channels` channels of one image for a band: dst holds bands.planes * bands.plane elements per channel.
@@ -96,8 +103,15 @@ template <class T> static void fillPlanes(T* dst, const Bands& b, int64_t band, 
       if (from >= to || first >= end) continue;
       T* own = dst + (sr * c.slots() + sc) * b.plane + (from - row0) * b.pitch + first - col0;
       const T* source = image + (from * r.sample + r.phaseOf(sr)) * c.image + first * c.sample + c.phaseOf(sc);
-      for (int64_t ch = 0; ch < channels; ch++, own += b.planes * b.plane, source += r.image * c.image)
-        for (int64_t v = 0; v < to - from; v++) copyRow(own + v * b.pitch, source + v * r.sample * c.image, end - first, c.sample);
+      const int64_t rowStep = r.sample * c.image;
+      for (int64_t ch = 0; ch < channels; ch++, own += b.planes * b.plane, source += r.image * c.image) {
+        T* row = own;
+        const T* pixel = source;
+        for (int64_t v = from; v < to; v++, row += b.pitch, pixel += rowStep) {
+          if (c.sample == 1) copyRun(row, pixel, end - first);
+          else copyRow(row, pixel, end - first, c.sample);
+        }
+      }
     }
   }
 }

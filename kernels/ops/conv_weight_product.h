@@ -3,7 +3,6 @@
 #pragma once
 #include "conv_planes.h"
 #include "conv_shifted.h"
-#include "gemm_pack.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -34,10 +33,10 @@ template <class T> class WeightProduct {
     ldc_ = (vectors * kLanes<T>) | 16, segment_ = channels * plane;
     tileSize_ = channels * taps * ldc_;
 
-    const int64_t tableBytes = roundUp(channels * taps * 4, 64), startBytes = roundUp(perChunk_ * bands_.size[0] * 4, 64);
+    const int64_t tableBytes = roundUp(channels * taps * 4, 64), pixelBytes = roundUp(perChunk_ * points * 4, 64);
     const int64_t planesBytes = roundUp(perChunk_ * segment_ * unit, 64), dyBytes = roundUp(perChunk_ * points * vectors * kLanes<T> * unit, 64), tileBytes = roundUp(tileSize_ * unit, 64);
     const bool several = imageGroups_ > 1;
-    const int64_t local = startBytes + planesBytes + dyBytes + (several ? 0 : tileBytes), sumBytes = several ? imageGroups_ * blocks * tileBytes : 0;
+    const int64_t local = pixelBytes + planesBytes + dyBytes + (several ? 0 : tileBytes), sumBytes = several ? imageGroups_ * blocks * tileBytes : 0;
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(tableBytes + sumBytes + local)));
     if (!shared) return memoryShort();
     offset_ = reinterpret_cast<int32_t*>(shared);
@@ -47,10 +46,10 @@ template <class T> class WeightProduct {
     parallelFor(context_, imageGroups_ * blocks, 1, [&](int64_t from, int64_t to, int worker) {
       char* const own = worker == 0 ? sums + sumBytes : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
-      T* const planes = reinterpret_cast<T*>(own + startBytes);
-      T* const dy = reinterpret_cast<T*>(own + startBytes + planesBytes);
+      T* const planes = reinterpret_cast<T*>(own + pixelBytes);
+      T* const dy = reinterpret_cast<T*>(own + pixelBytes + planesBytes);
       for (int64_t t = from; t < to; t++) {
-        T* const tile = reinterpret_cast<T*>(several ? sums + t * tileBytes : own + startBytes + planesBytes + dyBytes);
+        T* const tile = reinterpret_cast<T*>(several ? sums + t * tileBytes : own + pixelBytes + planesBytes + dyBytes);
         task(t / blocks, blockAt(t % blocks), reinterpret_cast<int32_t*>(own), planes, dy, tile);
         if (!several) finish(blockAt(t), tile, 0, blockAt(t).rows);
       }
@@ -85,22 +84,22 @@ template <class T> class WeightProduct {
     return {b / outBlocks_ / channelBlocks_, channel, count, count * p_.taps(), first, end - first};
   }
 
-  void task(int64_t imageGroup, const Block& block, int32_t* start, T* planes, T* dy, T* tile) const {
+  void task(int64_t imageGroup, const Block& block, int32_t* pixel, T* planes, T* dy, T* tile) const {
     const int64_t pieces = p_.batch * bands_.total();
     const gemm::Cut cut(pieces, ceilDiv(larger(1, pieces), imageGroups_));
     const int64_t first = imageGroup < cut.pieces ? cut.begin(imageGroup) : pieces, end = imageGroup < cut.pieces ? cut.begin(imageGroup + 1) : pieces;
     if (first >= end) memset(tile, 0, size_t(tileSize_) * sizeof(T));
     for (int64_t from = first, to; from < end; from = to) {
-      // Bands of one width: the runs of a chunk are of one length.
-      const int64_t width = bands_.extent(from % bands_.total(), 1, 0);
-      int64_t runs = 0;
-      for (to = from; to < smaller(end, from + perChunk_) && bands_.extent(to % bands_.total(), 1, 0) == width; to++) {
-        const int64_t image = to / bands_.total(), band = to % bands_.total();
-        fillPlanes(planes + (to - from) * segment_, bands_, band, x_ + ((image * p_.groups + block.group) * p_.in + block.channel) * p_.x[0] * p_.x[1], block.channels);
-        for (int64_t r = 0; r < bands_.extent(band, 0, 0); r++) start[runs++] = int32_t((to - from) * segment_ + r * bands_.pitch);
+      int64_t pixels = 0;
+      to = smaller(end, from + perChunk_);
+      for (int64_t piece = from; piece < to; piece++) {
+        const int64_t image = piece / bands_.total(), band = piece % bands_.total(), segment = (piece - from) * segment_;
+        fillPlanes(planes + segment, bands_, band, x_ + ((image * p_.groups + block.group) * p_.in + block.channel) * p_.x[0] * p_.x[1], block.channels);
+        for (int64_t r = 0; r < bands_.extent(band, 0, 0); r++)
+          for (int64_t c = 0; c < bands_.extent(band, 1, 0); c++) pixel[pixels++] = int32_t(segment + r * bands_.pitch + c);
       }
-      transpose(dy, block, from, to, runs * width);
-      multiply(tile, block, planes, start, runs, width, dy, from > first);
+      transpose(dy, block, from, to, pixels);
+      multiplyShifted(tile, ldc_, planes, offset_, block.rows, pixel, pixels, dy, gemm::Cut(ceilDiv(block.outs, kLanes<T>), gemm::kVecs), from > first);
     }
   }
 
@@ -125,33 +124,14 @@ template <class T> class WeightProduct {
     }
   }
 
-  void multiply(T* tile, const Block& block, const T* planes, const int32_t* start, int64_t runs, int64_t length, const T* dy, bool add) const {
-    constexpr int64_t L = kLanes<T>;
-    const gemm::Cut rows(block.rows, gemm::kRows), panels(ceilDiv(block.outs, L), gemm::kVecs);
-    for (int64_t j = 0; j < panels.pieces; j++) {
-      const int64_t first = panels.begin(j), nv = panels.begin(j + 1) - first;
-      for (int64_t i = 0; i < rows.pieces; i++) {
-        const int64_t row = rows.begin(i), mr = rows.begin(i + 1) - row;
-        kShiftedBlock<T>.fn[mr - 1][nv - 1](runs, start, length, planes, offset_ + row, dy + first * L * runs * length, tile + row * ldc_ + first * L, ldc_, add);
-      }
-    }
-  }
-
   static void add(T* to, const T* from, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i += kLanes<T>) store(to + i, load(to + i) + load(from + i));
   }
 
-  // Rows [row0, row1) of a finished tile, transposed, into dw: a few output channels at a time, so that each is written in one run.
+  // Rows [row0, row1) of a finished tile into dw.
   void finish(const Block& block, const T* tile, int64_t row0, int64_t row1) const {
-    constexpr int64_t few = 4;
     const int64_t ldw = p_.in * p_.taps();
-    T* const to = dw_ + (block.group * p_.out + block.out) * ldw + block.channel * p_.taps();
-    for (int64_t o = 0; o < block.outs; o += few) {
-      for (int64_t row = row0, n; row < row1; row += n) {   // packAlong writes 8 at once: what is left over is done in fours and one by one
-        n = row1 - row >= 8 ? (row1 - row) / 8 * 8 : row1 - row >= 4 ? 4 : row1 - row;
-        gemm::packAlong(to + o * ldw + row, int(ldw), tile + row * ldc_ + o, ldc_, int(n), smaller(few, block.outs - o));
-      }
-    }
+    turn(dw_ + (block.group * p_.out + block.out) * ldw + block.channel * p_.taps() + row0, ldw, tile + row0 * ldc_, ldc_, row1 - row0, block.outs);
   }
 
   const Problem& p_;

@@ -153,7 +153,7 @@ describe.skipIf(!hasKernels)("native convolution", () => {
     }
   });
 
-  it("agrees with the reference for many channels on small images, which are gathered", () => {
+  it("agrees with the reference for many channels on images whose rows do not fill vectors", () => {
     const cases: [number[], number[], ConvOptions][] = [
       [[5, 24, 4, 4], [132, 24, 3, 3], { padding: 1 }],
       [[6, 9, 7, 7], [130, 9, 3, 3], { padding: 1 }],
@@ -161,6 +161,9 @@ describe.skipIf(!hasKernels)("native convolution", () => {
       [[9, 70, 1, 3], [128, 70, 1, 1], {}],
       [[2, 12, 6, 5], [129, 12, 3, 2], { dilation: [2, 1], padding: [2, 1] }],
       [[2, 6, 16, 15], [131, 6, 3, 3], { padding: 1 }],
+      [[7, 40, 9, 7], [70, 40, 3, 3], { padding: 1, stride: 2 }],
+      [[3, 80, 5, 6], [128, 40, 3, 3], { padding: 1, groups: 2 }],
+      [[2, 34, 23, 21], [33, 34, 3, 2], {}],
     ];
     cases.forEach(([x, w, options], i) => {
       for (const [make, tolerance] of [[f64, 1e-11], [f32, 3e-4]] as const) {
