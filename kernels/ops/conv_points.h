@@ -36,7 +36,7 @@ template <class T> class PointProduct {
     int64_t at = 0;
     const auto reserve = [&](int64_t bytes) { const int64_t begin = at; at += roundUp(bytes, 64); return begin; };
     const int64_t rowsAt = reserve(images_ * points_ * 4), planesAt = reserve(shares ? 0 : images_ * imagePlanes * unit), weightsAt = reserve(r_.chunk * r_.taps * columns.begin(1) * L * unit);
-    const int64_t spareAt = reserve(r_.taps * gemm::kCols<T> * unit), tileAt = reserve(r_.phases * block_ * unit), blockAt = reserve(viaBlock_ ? ldc_ * (final_ + (r_.phases > 1 ? points_ : 0)) * unit : 0);
+    const int64_t selectedAt = reserve(r_.phases > 1 ? r_.chunk * r_.taps * columns.begin(1) * L * unit : 0), tileAt = reserve(r_.phases * block_ * unit), blockAt = reserve(viaBlock_ ? ldc_ * (final_ + (r_.phases > 1 ? points_ : 0)) * unit : 0);
     const int64_t runnerAt = reserve(target_.memoryBytes());
     const int64_t sharedBytes = r_.tableBytes() + (shares ? everything : 0);
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(sharedBytes + at)));
@@ -49,7 +49,7 @@ template <class T> class PointProduct {
       char* const own = worker == 0 ? shared + sharedBytes : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(at)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
       const auto place = [=](int64_t begin) { return reinterpret_cast<T*>(own + begin); };
-      const Memory memory{reinterpret_cast<int32_t*>(own + rowsAt), place(planesAt), place(weightsAt), place(spareAt), place(tileAt), place(blockAt)};
+      const Memory memory{reinterpret_cast<int32_t*>(own + rowsAt), place(planesAt), place(weightsAt), place(selectedAt), place(tileAt), place(blockAt)};
       target_.withRunner(own + runnerAt, [&](ProgramRunner* runner) {
         for (int64_t t = from; t < to; t++) {
           const int64_t c = t % columns.pieces, group = t / columns.pieces % r_.groups, piece = t / columns.pieces / r_.groups, first = columns.begin(c) * L;
@@ -63,7 +63,7 @@ template <class T> class PointProduct {
  private:
   struct Memory {
     int32_t* rows;
-    T *planes, *weights, *spare, *tile, *block;
+    T *planes, *weights, *selected, *tile, *block;
   };
 
   // Planes that all tasks read: [band][image][group][channel].
@@ -94,10 +94,12 @@ template <class T> class PointProduct {
     for (int64_t n = 0; n < r_.chunks(); n++) {
       const T* const planes = shared_ ? planesOf(shared_, band, image0, group, n) : m.planes;
       for (int64_t i = 0; i < images && !shared_; i++) fill(m.planes + i * imageStride_, band, image0 + i, group, n);
+      r_.packTurned(m.weights, w_, group, n, channel0, channels);
       for (int64_t f = 0; f < r_.phases; f++) {
-        const int64_t K = r_.chunkSize(n) * r_.reach(f);
-        r_.packTurned(m.weights, m.spare, w_, group, f, n, channel0, channels);
-        multiplyShifted(m.tile + f * block_, ldc_, planes, m.rows, images * points, r_.offset + r_.begin[f] * r_.chunk, K, m.weights, gemm::Cut(ceilDiv(channels, kLanes<T>), gemm::kVecs), n > 0);
+        const bool all = r_.reach(f) == r_.taps;
+        if (!all) r_.select(m.selected, m.weights, f, n, channels);
+        multiplyShifted(m.tile + f * block_, ldc_, planes, m.rows, images * points, r_.offset + r_.begin[f] * r_.chunk, r_.chunkSize(n) * r_.reach(f), all ? m.weights : m.selected,
+                        gemm::Cut(ceilDiv(channels, kLanes<T>), gemm::kVecs), n > 0);
       }
     }
     for (int64_t i = 0; i < images; i++) finish(m, runner, image0 + i, band, group * r_.rows + channel0, channels, m.tile + i * points * ldc_, height, width);

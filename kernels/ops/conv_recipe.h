@@ -91,24 +91,29 @@ template <class T> struct Recipe {
     });
   }
 
-  // Rows [row0, row0 + count) for one phase and chunk, transposed: panels of whole vectors of rows, padded with zeros, each [channel][tap][row].
-  // spare: a channel's taps of one panel.
-  void packTurned(T* to, T* spare, const T* w, int64_t group, int64_t phase, int64_t c, int64_t row0, int64_t count) const {
+  // Rows [row0, row0 + count) of a chunk, transposed: panels of whole vectors of rows, padded with zeros, each [channel][tap][row].
+  void packTurned(T* to, const T* w, int64_t group, int64_t c, int64_t row0, int64_t count) const {
     constexpr int64_t L = kLanes<T>;
     const gemm::Cut panels(ceilDiv(count, L), gemm::kVecs);
-    const int64_t n = reach(phase), size = chunkSize(c);
-    const bool whole = n == taps && (taps == 1 || channelStride == taps);
-    const int64_t run = whole ? size : 1, step = taps == 1 ? channelStride : 1;   // channels that are packed in one go
+    const int64_t size = chunkSize(c), run = taps == 1 || channelStride == taps ? size : 1, step = taps == 1 ? channelStride : 1;   // channels that are packed in one go
     for (int64_t j = 0; j < panels.pieces; j++) {
       const int64_t first = panels.begin(j) * L, width = panels.begin(j + 1) * L - first, have = smaller(width, count - first);
       const T* from = w + group * rows * channels * taps + (row0 + first) * rowStride + c * chunk * channelStride;
-      for (int64_t ch = 0; ch < size; ch += run, from += run * channelStride, to += run * n * width) {
-        T* const all = n == taps ? to : spare;
-        if (rowStride == 1 && have == gemm::kCols<T>) gemm::copySteps<gemm::kCols<T>>(all, int(width), from, step, int(have), run * taps);
-        else gemm::packPanel(all, int(width), from, rowStride, step, int(have), run * taps);
-        if (n < taps)
-          for (int64_t t = 0; t < n; t++) memcpy(to + t * width, spare + tap[begin[phase] + t] * width, size_t(width) * sizeof(T));
+      for (int64_t ch = 0; ch < size; ch += run, from += run * channelStride, to += run * taps * width) {
+        if (rowStride == 1 && have == gemm::kCols<T>) gemm::copySteps<gemm::kCols<T>>(to, int(width), from, step, int(have), run * taps);
+        else gemm::packPanel(to, int(width), from, rowStride, step, int(have), run * taps);
       }
+    }
+  }
+
+  // Of those, what one phase needs.
+  void select(T* to, const T* turned, int64_t phase, int64_t c, int64_t count) const {
+    constexpr int64_t L = kLanes<T>;
+    const gemm::Cut panels(ceilDiv(count, L), gemm::kVecs);
+    for (int64_t j = 0; j < panels.pieces; j++) {
+      const int64_t width = (panels.begin(j + 1) - panels.begin(j)) * L;
+      for (int64_t ch = 0; ch < chunkSize(c); ch++, turned += taps * width)
+        for (int64_t t = begin[phase]; t < begin[phase + 1]; t++, to += width) memcpy(to, turned + tap[t] * width, size_t(width) * sizeof(T));
     }
   }
 };

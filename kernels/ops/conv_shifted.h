@@ -2,10 +2,13 @@
 // broadcast from the planes where it lies, so that images of any width are as good as wide ones; vectors lie across b's columns, which are packed.
 #pragma once
 #include "gemm_pack.h"
+#include "rows.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
 namespace conv {
+
+using rows::smaller;
 
 // Two steps at a time where there are more rows than registers for their addresses.
 constexpr int kStepsAtOnce = gemm::kRows > 8 ? 2 : 1;

@@ -111,7 +111,8 @@ template <class T> static void packAlong(T* dst, int width, const T* src, int64_
       int64_t k = 0;
       if (n == 8) for (; k < end; k += 4) transposeEight(dst + k * width + done, width, src + done * row + k, row, 7);
       else for (; k < end; k += 4) transposeEight(dst + k * width + done, width, src + done * row + k, row, n - 1);
-      finish(done, done + n, k);
+      if (n == 8 && k < K && K >= 4) transposeEight(dst + (K - 4) * width + done, width, src + done * row + K - 4, row, 7);   // some steps once more
+      else finish(done, done + n, k);
     }
   }
   for (; done + side <= rows; done += side) {
