@@ -12,7 +12,7 @@ namespace conv {
 
 template <class T> class PointProduct {
  public:
-  static constexpr int64_t kPoints = 256;         // per task: they share the transposed weights
+  static constexpr int64_t kPoints = 512;         // per task: they share the transposed weights
   static constexpr int64_t kColumns = 64;         // result channels per task
   static constexpr int64_t kImageBytes = 192 << 10;   // of planes per task
   static constexpr int64_t kShareBytes = 8 << 20;     // of planes that are filled once for the tasks of all columns

@@ -14,6 +14,8 @@ template <class T> class WeightProduct {
   static constexpr int64_t kRowsAtOnce = 144;     // (channel, tap) per task, which share the transposed dy
   static constexpr int64_t kOutAtOnce = 256;      // output channels per task; its sums stay in L2
   static constexpr int64_t kMostPlaneBytes = 128 << 10;
+  static constexpr int64_t kShareBytes = 8 << 20;     // of dy that is transposed once for the tasks of all input channels,
+  static constexpr int64_t kShareBlocks = 8;          // where these are more
   static constexpr int64_t kWantedTasks = 16;     // so many images are not summed in one go where the weights alone give fewer tasks
 
   WeightProduct(const Problem& p, const T* x, const T* dy, T* dw, const Context& context)
@@ -34,14 +36,17 @@ template <class T> class WeightProduct {
     tileSize_ = channels * taps * ldc_;
 
     const int64_t tableBytes = roundUp(channels * taps * 4, 64), pixelBytes = roundUp(perChunk_ * points * 4, 64);
-    const int64_t planesBytes = roundUp(perChunk_ * segment_ * unit, 64), dyBytes = roundUp(perChunk_ * points * vectors * kLanes<T> * unit, 64), tileBytes = roundUp(tileSize_ * unit, 64);
-    const bool several = imageGroups_ > 1;
+    const int64_t planesBytes = roundUp(perChunk_ * segment_ * unit, 64), tileBytes = roundUp(tileSize_ * unit, 64);
+    const int64_t outs = p_.groups * outCut().units * kLanes<T>, everything = roundUp(p_.batch * p_.y[0] * p_.y[1] * outs * unit, 64);
+    const bool several = imageGroups_ > 1, shares = channelBlocks_ > kShareBlocks && everything <= kShareBytes;
+    const int64_t dyBytes = shares ? 0 : roundUp(perChunk_ * points * vectors * kLanes<T> * unit, 64), sharedBytes = shares ? everything : 0;
     const int64_t local = pixelBytes + planesBytes + dyBytes + (several ? 0 : tileBytes), sumBytes = several ? imageGroups_ * blocks * tileBytes : 0;
-    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(tableBytes + sumBytes + local)));
+    char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(tableBytes + sharedBytes + sumBytes + local)));
     if (!shared) return memoryShort();
     offset_ = reinterpret_cast<int32_t*>(shared);
     for (int64_t i = 0; i < channels * taps; i++) offset_[i] = int32_t(i / taps * plane + bands_.offset(i % taps / p_.kernel[1], i % taps % p_.kernel[1], 0, 0));
-    char* const sums = shared + tableBytes;
+    char* const sums = shared + tableBytes + sharedBytes;
+    if (shares) transposeAll(reinterpret_cast<T*>(shared + tableBytes));
     bool failed = false;
     parallelFor(context_, imageGroups_ * blocks, 1, [&](int64_t from, int64_t to, int worker) {
       char* const own = worker == 0 ? sums + sumBytes : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
@@ -84,10 +89,38 @@ template <class T> class WeightProduct {
     return {b / outBlocks_ / channelBlocks_, channel, count, count * p_.taps(), first, end - first};
   }
 
-  void task(int64_t imageGroup, const Block& block, int32_t* pixel, T* planes, T* dy, T* tile) const {
+  // The pieces of an image group; every group is cut into chunks from its beginning.
+  struct Range { int64_t first, end; };
+  Range piecesOf(int64_t imageGroup) const {
     const int64_t pieces = p_.batch * bands_.total();
     const gemm::Cut cut(pieces, ceilDiv(larger(1, pieces), imageGroups_));
-    const int64_t first = imageGroup < cut.pieces ? cut.begin(imageGroup) : pieces, end = imageGroup < cut.pieces ? cut.begin(imageGroup + 1) : pieces;
+    return imageGroup < cut.pieces ? Range{cut.begin(imageGroup), cut.begin(imageGroup + 1)} : Range{pieces, pieces};
+  }
+  int64_t pixelsOf(int64_t piece) const { return bands_.extent(piece % bands_.total(), 0, 0) * bands_.extent(piece % bands_.total(), 1, 0); }
+
+  // Where all of dy is transposed at once: [image group, chunk][group][block of output channels][panel][pixel][channel].
+  T* turnedAt(const Block& block, int64_t from, int64_t pixels) const {
+    const int64_t band = from % bands_.total(), outs = outCut().units * kLanes<T>;
+    const int64_t before = from / bands_.total() * p_.y[0] * p_.y[1] + bands_.begin(band, 0) * p_.y[1] + bands_.begin(band, 1) * bands_.extent(band, 0, 0);
+    return shared_ + before * p_.groups * outs + pixels * (block.group * outs + block.out);
+  }
+  void transposeAll(T* to) {
+    shared_ = to;
+    const int64_t perGroup = ceilDiv(piecesOf(0).end, perChunk_), blocks = p_.groups * outBlocks_;
+    parallelFor(context_, imageGroups_ * perGroup * blocks, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t t = begin; t < end; t++) {
+        const Range range = piecesOf(t / blocks / perGroup);
+        const int64_t from = range.first + t / blocks % perGroup * perChunk_, until = smaller(range.end, from + perChunk_), b = t % blocks;
+        int64_t pixels = 0;
+        for (int64_t piece = from; piece < until; piece++) pixels += pixelsOf(piece);
+        const Block block = blockAt(b / outBlocks_ * channelBlocks_ * outBlocks_ + b % outBlocks_);
+        if (pixels > 0) transpose(turnedAt(block, from, pixels), block, from, until, pixels);
+      }
+    });
+  }
+
+  void task(int64_t imageGroup, const Block& block, int32_t* pixel, T* planes, T* dy, T* tile) const {
+    const int64_t first = piecesOf(imageGroup).first, end = piecesOf(imageGroup).end;
     if (first >= end) memset(tile, 0, size_t(tileSize_) * sizeof(T));
     for (int64_t from = first, to; from < end; from = to) {
       int64_t pixels = 0;
@@ -98,8 +131,9 @@ template <class T> class WeightProduct {
         for (int64_t r = 0; r < bands_.extent(band, 0, 0); r++)
           for (int64_t c = 0; c < bands_.extent(band, 1, 0); c++) pixel[pixels++] = int32_t(segment + r * bands_.pitch + c);
       }
-      transpose(dy, block, from, to, pixels);
-      multiplyShifted(tile, ldc_, planes, offset_, block.rows, pixel, pixels, dy, gemm::Cut(ceilDiv(block.outs, kLanes<T>), gemm::kVecs), from > first);
+      const T* const turned = shared_ ? turnedAt(block, from, pixels) : dy;
+      if (!shared_) transpose(dy, block, from, to, pixels);
+      multiplyShifted(tile, ldc_, planes, offset_, block.rows, pixel, pixels, turned, gemm::Cut(ceilDiv(block.outs, kLanes<T>), gemm::kVecs), from > first);
     }
   }
 
@@ -140,6 +174,7 @@ template <class T> class WeightProduct {
   const Context& context_;
   const Bands bands_;
   int32_t* offset_ = nullptr;
+  T* shared_ = nullptr;
   int64_t perChunk_, channelBlocks_, outBlocks_, imageGroups_, ldc_, segment_, tileSize_;
 };
 

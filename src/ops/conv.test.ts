@@ -164,6 +164,7 @@ describe.skipIf(!hasKernels)("native convolution", () => {
       [[7, 40, 9, 7], [70, 40, 3, 3], { padding: 1, stride: 2 }],
       [[3, 80, 5, 6], [128, 40, 3, 3], { padding: 1, groups: 2 }],
       [[2, 34, 23, 21], [33, 34, 3, 2], {}],
+      [[2, 150, 3, 4], [34, 150, 3, 3], { padding: 1 }],
     ];
     cases.forEach(([x, w, options], i) => {
       for (const [make, tolerance] of [[f64, 1e-11], [f32, 3e-4]] as const) {
