@@ -182,15 +182,14 @@ template <class T> class Correlation {
     const int64_t rows = smaller(target_.height() - top, b.size[0] * stepRow), cols = smaller(target_.width() - left, b.size[1] * stepCol);
     T* const to = finalBytes_ ? block : static_cast<T*>(target_.direct()) + target_.pixel(image, first, top, left);
     const int64_t channelStride = finalBytes_ ? rows * cols : target_.height() * target_.width(), rowStride = finalBytes_ ? cols : target_.width();
-    for (int64_t c = 0; c < channels; c++) {
-      for (int64_t f = 0; f < r_.phases; f++) {
-        const int64_t fh = f / r_.phaseCount[1], fw = f % r_.phaseCount[1], nr = b.extent(band, 0, fh), nc = b.extent(band, 1, fw);
-        for (int64_t i = 0; i < nr; i++) {
-          const T* const from = tile + (f * tileRows_ + c) * tileRow_ + i * (byRow_ ? nc : b.pitch);
-          T* const row = to + c * channelStride + (i * stepRow + fh) * rowStride + fw;
-          for (int64_t j = 0; j < nc; j++) row[j * stepCol] = from[j];
-        }
-      }
+    const int64_t width = b.extent(band, 1, 0), longer = cols - (width - 1) * stepCol;   // the first `longer` column phases have a point more than the others
+    for (int64_t fh = 0; fh < r_.phaseCount[0]; fh++) {
+      const int64_t height = b.extent(band, 0, fh), phase = fh * r_.phaseCount[1];
+      for (int64_t c = 0; c < channels; c++)
+        for (int64_t i = 0; i < height; i++)
+          joinRow(to + c * channelStride + (i * stepRow + fh) * rowStride, cols, stepCol, r_.phaseCount[1], [&](int64_t fw) {
+            return tile + ((phase + fw) * tileRows_ + c) * tileRow_ + i * (byRow_ ? width - (fw >= longer) : b.pitch);
+          });
     }
     if (finalBytes_) target_.write(runner, image, first, channels, top, rows, left, cols, block, channelStride, rowStride);
   }

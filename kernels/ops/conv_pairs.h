@@ -1,5 +1,6 @@
 // Even and odd lanes of two neighbouring vectors, and the way back: for images that are read or written with a stride of 2.
 #pragma once
+#include "../simd/partial.h"
 #include "../simd/vec.h"
 
 namespace graft {
@@ -70,6 +71,19 @@ static inline void everySecond(double* dst, const double* src) {
 #undef GRAFT_PAIRS_OF_4
 #undef GRAFT_PAIRS_OF_2
 #undef GRAFT_PICK
+
+// to[2 i] = even[i] and to[2 i + 1] = odd[i], n elements together.
+template <class T> static inline void weave(T* to, const T* even, const T* odd, int64_t n) {
+  constexpr int L = kLanes<T>;
+  for (; n >= 2 * L; n -= 2 * L, to += 2 * L, even += L, odd += L) {
+    const Vec<T> a = load(even), b = load(odd);
+    store(to, zipLow(a, b)), store(to + L, zipHigh(a, b));
+  }
+  if (n == 0) return;
+  const Vec<T> a = loadPartial(even, int(n + 1) / 2), b = loadPartial(odd, int(n) / 2);
+  storePartial(to, zipLow(a, b), n < L ? int(n) : L);
+  if (n > L) storePartial(to + L, zipHigh(a, b), int(n) - L);
+}
 
 }  // namespace pairs
 }  // namespace GRAFT_ISA_NS

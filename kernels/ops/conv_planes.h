@@ -44,6 +44,18 @@ struct Bands {
   }
   int64_t total() const { return count[0] * count[1]; }
 
+  // A 1 x 1 convolution that takes every pixel: its planes are the image, which need not be copied. False where they are not, or offsets within
+  // `channels` of them would not fit into 32 bits.
+  bool readInPlace(int64_t channels) {
+    const int64_t pixels = axis[0].image * axis[1].image;
+    for (const Axis& a : axis)
+      if (a.kernel != 1 || a.sample != 1 || a.phases != 1 || a.pad != 0 || a.image != a.result) return false;
+    if (channels >= kLargest / larger(1, pixels)) return false;
+    pitch = axis[1].image, plane = pixels;
+    return true;
+  }
+  int64_t start(int64_t band) const { return begin(band, 0) * pitch + begin(band, 1); }   // of a band within the image
+
   // Band b as a rectangle: first lattice point and number of points of phase f along dim d.
   int64_t begin(int64_t band, int d) const { return (d == 0 ? band / count[1] : band % count[1]) * size[d]; }
   int64_t extent(int64_t band, int d, int64_t phase) const { return larger(0, smaller(size[d], axis[d].count(phase) - begin(band, d))); }
@@ -113,6 +125,15 @@ template <class T> static void fillPlanes(T* dst, const Bands& b, int64_t band, 
         }
       }
     }
+  }
+}
+
+// A row of the result from its rows of every column phase: to[j * step + f] = from(f)[j].
+template <class T, class From> static inline void joinRow(T* to, int64_t cols, int64_t step, int64_t phases, const From& from) {
+  if (step == 2 && phases == 2) return pairs::weave(to, from(0), from(1), cols);
+  for (int64_t f = 0; f < phases; f++) {
+    const T* const row = from(f);
+    for (int64_t j = 0; j * step + f < cols; j++) to[j * step + f] = row[j];
   }
 }
 

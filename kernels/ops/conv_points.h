@@ -14,29 +14,30 @@ template <class T> class PointProduct {
  public:
   static constexpr int64_t kPoints = 512;         // per task: they share the transposed weights
   static constexpr int64_t kColumns = 64;         // result channels per task
+  static constexpr int64_t kShareBytes = 8 << 20;     // of planes that are filled once for the tasks of all columns, otherwise
   static constexpr int64_t kImageBytes = 192 << 10;   // of planes per task
-  static constexpr int64_t kShareBytes = 8 << 20;     // of planes that are filled once for the tasks of all columns
 
   PointProduct(Recipe<T>& recipe, const Problem& p, const T* image, const T* w, const Target& target, const Context& context)
       : r_(recipe), image_(image), w_(w), target_(target), context_(context), batch_(p.batch) {}
 
   int run() {
     const Bands& b = r_.bands;
-    const int64_t unit = int64_t(sizeof(T)), L = kLanes<T>, plane = b.planes * b.plane;
-    const int64_t imagePlanes = r_.chunk * plane;
+    const int64_t unit = int64_t(sizeof(T)), L = kLanes<T>;
     points_ = b.size[0] * b.size[1];
-    images_ = b.total() > 1 ? 1 : larger(1, smaller(batch_, smaller(kPoints / points_, kImageBytes / unit / imagePlanes)));
+    images_ = b.total() > 1 ? 1 : larger(1, smaller(batch_, kPoints / points_));
+    inPlace_ = r_.bands.readInPlace(images_ * r_.groups * r_.channels);
     const gemm::Cut columns(ceilDiv(r_.rows, L), kColumns / L);
-    const int64_t pieces = batch_ * b.total() * r_.groups, everything = roundUp(pieces * r_.channels * plane * unit, 64);
-    const bool shares = columns.pieces > 1 && everything <= kShareBytes;
-    imageStride_ = shares ? r_.groups * r_.channels * plane : imagePlanes;
+    const int64_t plane = b.planes * b.plane, pieces = batch_ * b.total() * r_.groups, everything = roundUp(pieces * r_.channels * plane * unit, 64);
+    const bool shares = !inPlace_ && columns.pieces > 1 && everything <= kShareBytes, own = !inPlace_ && !shares;
+    if (own) images_ = larger(1, smaller(images_, kImageBytes / unit / (r_.chunk * plane)));
+    imageStride_ = own ? r_.chunk * plane : r_.groups * r_.channels * plane;
     ldc_ = (columns.begin(1) * L) | 16, block_ = images_ * points_ * ldc_;
     final_ = points_ * b.axis[0].phases * b.axis[1].phases;
     viaBlock_ = !target_.direct() || r_.phases > 1 || b.count[1] > 1;
     int64_t at = 0;
     const auto reserve = [&](int64_t bytes) { const int64_t begin = at; at += roundUp(bytes, 64); return begin; };
-    const int64_t rowsAt = reserve(images_ * points_ * 4), planesAt = reserve(shares ? 0 : images_ * imagePlanes * unit), weightsAt = reserve(r_.chunk * r_.taps * columns.begin(1) * L * unit);
-    const int64_t selectedAt = reserve(r_.phases > 1 ? r_.chunk * r_.taps * columns.begin(1) * L * unit : 0), tileAt = reserve(r_.phases * block_ * unit), blockAt = reserve(viaBlock_ ? ldc_ * (final_ + (r_.phases > 1 ? points_ : 0)) * unit : 0);
+    const int64_t rowsAt = reserve(images_ * points_ * 4), planesAt = reserve(own ? images_ * imageStride_ * unit : 0), weightsAt = reserve(r_.chunk * r_.taps * columns.begin(1) * L * unit);
+    const int64_t selectedAt = reserve(r_.phases > 1 ? r_.chunk * r_.taps * columns.begin(1) * L * unit : 0), tileAt = reserve(r_.phases * block_ * unit), blockAt = reserve(viaBlock_ ? ldc_ * (final_ + (r_.phases > 1 ? points_ * r_.phaseCount[1] : 0)) * unit : 0);
     const int64_t runnerAt = reserve(target_.memoryBytes());
     const int64_t sharedBytes = r_.tableBytes() + (shares ? everything : 0);
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(sharedBytes + at)));
@@ -66,8 +67,8 @@ template <class T> class PointProduct {
     T *planes, *weights, *selected, *tile, *block;
   };
 
-  // Planes that all tasks read: [band][image][group][channel].
-  T* planesOf(T* all, int64_t band, int64_t image, int64_t group, int64_t chunk) const {
+  // Planes that all tasks read: [band][image][group][channel], or the image itself.
+  template <class P> P* planesOf(P* all, int64_t band, int64_t image, int64_t group, int64_t chunk) const {
     return all + (((band * batch_ + image) * r_.groups + group) * r_.channels + chunk * r_.chunk) * r_.bands.planes * r_.bands.plane;
   }
   void fill(T* planes, int64_t band, int64_t image, int64_t group, int64_t chunk) const {
@@ -92,8 +93,8 @@ template <class T> class PointProduct {
       for (int64_t r = 0; r < height; r++)
         for (int64_t c = 0; c < width; c++) m.rows[n++] = int32_t(i * imageStride_ + r * b.pitch + c);
     for (int64_t n = 0; n < r_.chunks(); n++) {
-      const T* const planes = shared_ ? planesOf(shared_, band, image0, group, n) : m.planes;
-      for (int64_t i = 0; i < images && !shared_; i++) fill(m.planes + i * imageStride_, band, image0 + i, group, n);
+      const T* const planes = inPlace_ ? planesOf(image_, 0, image0, group, n) + b.start(band) : shared_ ? planesOf(shared_, band, image0, group, n) : m.planes;
+      for (int64_t i = 0; i < images && planes == m.planes; i++) fill(m.planes + i * imageStride_, band, image0 + i, group, n);
       r_.packTurned(m.weights, w_, group, n, channel0, channels);
       for (int64_t f = 0; f < r_.phases; f++) {
         const bool all = r_.reach(f) == r_.taps;
@@ -114,13 +115,14 @@ template <class T> class PointProduct {
     if (r_.phases == 1) {
       turn(m.block, height * width, tile, ldc_, height * width, channels);
     } else {
-      T* const turned = m.block + ldc_ * final_;
-      for (int64_t f = 0; f < r_.phases; f++) {
-        const int64_t fh = f / r_.phaseCount[1], fw = f % r_.phaseCount[1], nr = b.extent(band, 0, fh), nc = b.extent(band, 1, fw);
-        turn(turned, height * width, tile + f * block_, ldc_, height * width, channels);
+      const int64_t size = height * width, phases = r_.phaseCount[1];
+      T* const turned = m.block + ldc_ * final_;   // [column phase][channel][point]
+      for (int64_t fh = 0; fh < r_.phaseCount[0]; fh++) {
+        for (int64_t fw = 0; fw < phases; fw++) turn(turned + fw * channels * size, size, tile + (fh * phases + fw) * block_, ldc_, size, channels);
+        const int64_t count = b.extent(band, 0, fh);
         for (int64_t c = 0; c < channels; c++)
-          for (int64_t r = 0; r < nr; r++)
-            for (int64_t j = 0; j < nc; j++) m.block[(c * rows + r * stepRow + fh) * cols + j * stepCol + fw] = turned[(c * height + r) * width + j];
+          for (int64_t r = 0; r < count; r++)
+            joinRow(m.block + (c * rows + r * stepRow + fh) * cols, cols, stepCol, phases, [&](int64_t fw) { return turned + (fw * channels + c) * size + r * width; });
       }
     }
     target_.write(runner, image, channel, channels, top, rows, left, cols, m.block, rows * cols, cols);
@@ -133,7 +135,7 @@ template <class T> class PointProduct {
   const int64_t batch_;
   T* shared_ = nullptr;
   int64_t points_, images_, imageStride_, ldc_, block_, final_;
-  bool viaBlock_;
+  bool viaBlock_, inPlace_;
 };
 
 }  // namespace conv

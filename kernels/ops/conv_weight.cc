@@ -1,7 +1,8 @@
 // convWeight: dw [O, C/groups, kH, kW] from x [N, C, H, W] and dy [N, O, H', W']; attrs as for conv.
-// dw[o, c, k] is a dot product over all images and pixels of dy and x shifted by tap k. Both are laid out so that a shift is an address and the pixels are
-// one run; the gaps between rows are zeros in dy. A block of dot products keeps its sums in registers as whole vectors, so neither operand is transposed
-// and one input channel is as good as many. Images are summed in groups of fixed size, then the groups in order: same bits for any number of threads.
+// Many output channels: conv_weight_product.h. Few: dw[o, c, k] is a dot product over all images and pixels of dy and x shifted by tap k. Both are laid out so
+// that a shift is an address and the pixels are one run; the gaps between rows are zeros in dy. A block of dot products keeps its sums in registers as whole
+// vectors, so neither operand is transposed and one input channel is as good as many. Images are summed in groups of fixed size, then the groups in order:
+// same bits for any number of threads.
 #include "conv_weight_product.h"
 
 namespace graft {

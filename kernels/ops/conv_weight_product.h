@@ -25,9 +25,11 @@ template <class T> class WeightProduct {
   bool suits() const { return !bands_.tooLarge && p_.out >= kLanes<T> * 2 && p_.in * p_.taps() >= 9; }
 
   int run() {
-    const int64_t taps = p_.taps(), pieces = p_.batch * bands_.total(), points = bands_.size[0] * bands_.size[1], plane = bands_.planes * bands_.plane, unit = int64_t(sizeof(T));
+    const int64_t taps = p_.taps(), pieces = p_.batch * bands_.total(), points = bands_.size[0] * bands_.size[1], unit = int64_t(sizeof(T));
     perChunk_ = larger(1, smaller(pieces, kPixels / points));
-    channelBlocks_ = gemm::Cut(p_.in, larger(1, smaller(kRowsAtOnce / taps, kMostPlaneBytes / unit / (perChunk_ * plane)))).pieces;
+    inPlace_ = bands_.readInPlace((perChunk_ + 1) * p_.groups * p_.in);
+    const int64_t plane = bands_.planes * bands_.plane;
+    channelBlocks_ = gemm::Cut(p_.in, larger(1, smaller(kRowsAtOnce / taps, inPlace_ ? p_.in : kMostPlaneBytes / unit / (perChunk_ * plane)))).pieces;
     outBlocks_ = gemm::Cut(ceilDiv(p_.out, kLanes<T>), kOutAtOnce / kLanes<T>).pieces;
     const int64_t blocks = p_.groups * channelBlocks_ * outBlocks_;
     imageGroups_ = larger(1, smaller(ceilDiv(kWantedTasks, blocks), ceilDiv(pieces, perChunk_)));
@@ -36,7 +38,7 @@ template <class T> class WeightProduct {
     tileSize_ = channels * taps * ldc_;
 
     const int64_t tableBytes = roundUp(channels * taps * 4, 64), pixelBytes = roundUp(perChunk_ * points * 4, 64);
-    const int64_t planesBytes = roundUp(perChunk_ * segment_ * unit, 64), tileBytes = roundUp(tileSize_ * unit, 64);
+    const int64_t planesBytes = inPlace_ ? 0 : roundUp(perChunk_ * segment_ * unit, 64), tileBytes = roundUp(tileSize_ * unit, 64);
     const int64_t outs = p_.groups * outCut().units * kLanes<T>, everything = roundUp(p_.batch * p_.y[0] * p_.y[1] * outs * unit, 64);
     const bool several = imageGroups_ > 1, shares = channelBlocks_ > kShareBlocks && everything <= kShareBytes;
     const int64_t dyBytes = shares ? 0 : roundUp(perChunk_ * points * vectors * kLanes<T> * unit, 64), sharedBytes = shares ? everything : 0;
@@ -125,15 +127,17 @@ template <class T> class WeightProduct {
     for (int64_t from = first, to; from < end; from = to) {
       int64_t pixels = 0;
       to = smaller(end, from + perChunk_);
+      const T* const source = x_ + ((from / bands_.total() * p_.groups + block.group) * p_.in + block.channel) * p_.x[0] * p_.x[1];
       for (int64_t piece = from; piece < to; piece++) {
-        const int64_t image = piece / bands_.total(), band = piece % bands_.total(), segment = (piece - from) * segment_;
-        fillPlanes(planes + segment, bands_, band, x_ + ((image * p_.groups + block.group) * p_.in + block.channel) * p_.x[0] * p_.x[1], block.channels);
+        const int64_t image = piece / bands_.total() - from / bands_.total(), band = piece % bands_.total(), own = image * p_.groups * p_.in * p_.x[0] * p_.x[1];
+        const int64_t begin = inPlace_ ? own + bands_.start(band) : (piece - from) * segment_;
+        if (!inPlace_) fillPlanes(planes + begin, bands_, band, source + own, block.channels);
         for (int64_t r = 0; r < bands_.extent(band, 0, 0); r++)
-          for (int64_t c = 0; c < bands_.extent(band, 1, 0); c++) pixel[pixels++] = int32_t(segment + r * bands_.pitch + c);
+          for (int64_t c = 0; c < bands_.extent(band, 1, 0); c++) pixel[pixels++] = int32_t(begin + r * bands_.pitch + c);
       }
       const T* const turned = shared_ ? turnedAt(block, from, pixels) : dy;
       if (!shared_) transpose(dy, block, from, to, pixels);
-      multiplyShifted(tile, ldc_, planes, offset_, block.rows, pixel, pixels, turned, gemm::Cut(ceilDiv(block.outs, kLanes<T>), gemm::kVecs), from > first);
+      multiplyShifted(tile, ldc_, inPlace_ ? source : planes, offset_, block.rows, pixel, pixels, turned, gemm::Cut(ceilDiv(block.outs, kLanes<T>), gemm::kVecs), from > first);
     }
   }
 
@@ -172,7 +176,8 @@ template <class T> class WeightProduct {
   const T *x_, *dy_;
   T* dw_;
   const Context& context_;
-  const Bands bands_;
+  Bands bands_;
+  bool inPlace_ = false;
   int32_t* offset_ = nullptr;
   T* shared_ = nullptr;
   int64_t perChunk_, channelBlocks_, outBlocks_, imageGroups_, ldc_, segment_, tileSize_;

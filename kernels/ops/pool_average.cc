@@ -58,9 +58,8 @@ template <class T> static void spreadToFour(const Problem& p, const T* dy, T* dx
   memset(dx, 0, size_t((p.rows.image - 2 * p.rows.count) * width) * sizeof(T));
 }
 
-template <class T> static void average(const Problem& p, const T* x, T* y, bool countPad, T* line) {
+template <class T> static void average(const Problem& p, const T* x, T* y, Share& share, T* line) {
   const int64_t width = p.cols.image;
-  Share share(p, countPad);
   for (int64_t r = 0; r < p.rows.count; r++, y += p.cols.count) {
     memset(line, 0, size_t(width) * sizeof(T));
     for (int64_t k = p.rows.first(r); k < p.rows.end(r); k++) addRow(line, x + (p.rows.begin(r) + k) * width, width);
@@ -73,9 +72,8 @@ template <class T> static void average(const Problem& p, const T* x, T* y, bool 
   }
 }
 
-template <class T> static void spread(const Problem& p, const T* dy, T* dx, bool countPad, T* line) {
+template <class T> static void spread(const Problem& p, const T* dy, T* dx, Share& share, T* line) {
   const int64_t width = p.cols.image;
-  Share share(p, countPad);
   memset(dx, 0, size_t(p.pixels()) * sizeof(T));
   for (int64_t r = 0; r < p.rows.count; r++, dy += p.cols.count) {
     memset(line, 0, size_t(width) * sizeof(T));
@@ -96,11 +94,12 @@ template <class T> static int averageAll(const Problem& p, const Step& step, con
   parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int worker) {
     T* const line = static_cast<T*>(context.scratch(context.pool, worker, uint64_t(p.cols.image + 1) * sizeof(T)));
     if (!line) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+    Share share(p, countPad);
     for (int64_t plane = from; plane < to; plane++) {
       if (halving && gradient) spreadToFour(p, in + plane * p.windows(), out + plane * p.pixels());
       else if (halving) averageOfFour(p, in + plane * p.pixels(), out + plane * p.windows());
-      else if (gradient) spread(p, in + plane * p.windows(), out + plane * p.pixels(), countPad, line);
-      else average(p, in + plane * p.pixels(), out + plane * p.windows(), countPad, line);
+      else if (gradient) spread(p, in + plane * p.windows(), out + plane * p.pixels(), share, line);
+      else average(p, in + plane * p.pixels(), out + plane * p.windows(), share, line);
     }
   });
   return failed ? rows::fail(context, "avgPool", "no memory for its working buffers") : 0;
