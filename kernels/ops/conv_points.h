@@ -36,8 +36,9 @@ template <class T> class PointProduct {
     viaBlock_ = !target_.direct() || r_.phases > 1 || b.count[1] > 1;
     int64_t at = 0;
     const auto reserve = [&](int64_t bytes) { const int64_t begin = at; at += roundUp(bytes, 64); return begin; };
-    const int64_t rowsAt = reserve(images_ * points_ * 4), planesAt = reserve(own ? images_ * imageStride_ * unit : 0), weightsAt = reserve(r_.chunk * r_.taps * columns.begin(1) * L * unit);
-    const int64_t selectedAt = reserve(r_.phases > 1 ? r_.chunk * r_.taps * columns.begin(1) * L * unit : 0), tileAt = reserve(r_.phases * block_ * unit), blockAt = reserve(viaBlock_ ? ldc_ * (final_ + (r_.phases > 1 ? points_ * r_.phaseCount[1] : 0)) * unit : 0);
+    const int64_t rowsAt = reserve(images_ * points_ * 4), planesAt = reserve(own ? images_ * imageStride_ * unit : 0);
+    const int64_t weightBytes = r_.chunk * r_.taps * columns.begin(1) * L * unit, weightsAt = reserve(weightBytes), selectedAt = reserve(r_.phases > 1 ? weightBytes : 0);
+    const int64_t tileAt = reserve(r_.phases * block_ * unit), blockAt = reserve(viaBlock_ ? ldc_ * (final_ + (r_.phases > 1 ? points_ * r_.phaseCount[1] : 0)) * unit : 0);
     const int64_t runnerAt = reserve(target_.memoryBytes());
     const int64_t sharedBytes = r_.tableBytes() + (shares ? everything : 0);
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(sharedBytes + at)));
