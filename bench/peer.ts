@@ -25,15 +25,16 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const versionIn = (file: string): string => (existsSync(here(file)) ? (JSON.parse(readFileSync(here(file), "utf8")) as { version: string }).version : "");
 const isTraining = ({ kernel }: Workload): boolean => kernel === undefined;
 const tsx = [process.execPath, "--import", "tsx"];
+const withGraft = [...tsx, "--import", new URL("peers/graft/library.js", import.meta.url).href];
 
 function graft(name: PeerName, mode: "eager" | "compile"): Peer {
-  const command = ({ name: workload }: Workload): string[] => [...tsx, here("peers/graft/main.ts"), workload, mode];
+  const command = ({ name: workload }: Workload): string[] => [...withGraft, here("peers/graft/main.ts"), workload, mode];
   return { name, command, runs: mode === "eager" ? () => true : isTraining, version: ["Graft", versionIn("../package.json")], missing: undefined };
 }
 
 /** The same kernels in WebAssembly, where the other WebAssembly libraries have something to be compared with. */
 function graftWasm(name: PeerName): Peer {
-  const command = ({ name: workload }: Workload): string[] => [...tsx, here("peers/graft/wasm.ts"), workload, "eager"];
+  const command = ({ name: workload }: Workload): string[] => [...withGraft, here("peers/graft/wasm.ts"), workload, "eager"];
   const missing = existsSync(here("../build/wasm/graft.wasm")) ? undefined : "npm run build:wasm builds it";
   return { name, command, runs: (workload) => workload.javascript === true, version: ["Graft", versionIn("../package.json")], missing };
 }

@@ -1,4 +1,4 @@
-import { F, ones, optim, randint, randn, realize, zeros, type Tensor } from "../../../src/index.js";
+import { F, ones, optim, randint, randn, realize, zeros, type Tensor } from "graftml";
 import type { KernelSpec } from "../../kernels.js";
 import type { Step } from "../serve.js";
 

@@ -1,4 +1,4 @@
-import { models, nn, optim, randint, realize, tune, type Tensor } from "../../../src/index.js";
+import { models, nn, optim, randint, realize, tune, type Tensor } from "graftml";
 import { entropy, type Setup } from "./setup.js";
 
 const noDropout = { resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0 };

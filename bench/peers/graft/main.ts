@@ -1,5 +1,5 @@
 // One workload in Graft: `main.ts WORKLOAD eager|compile`, answering rounds on stdin. With "compile" a training step is replayed without recording.
-import { compile, manualSeed, realize, type Tensor } from "../../../src/index.js";
+import { compile, manualSeed, realize, type Tensor } from "graftml";
 import { serve, type Step } from "../serve.js";
 import { workloads } from "../../workloads.js";
 import { kernelStep } from "./kernels.js";

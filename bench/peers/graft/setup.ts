@@ -1,4 +1,4 @@
-import { F, type Tensor } from "../../../src/index.js";
+import { F, type Tensor } from "graftml";
 
 /** What a training step is made of. */
 export interface Setup {

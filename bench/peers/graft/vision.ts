@@ -1,4 +1,4 @@
-import { F, nn, optim, randint, randn, tensor, type Tensor } from "../../../src/index.js";
+import { F, nn, optim, randint, randn, tensor, type Tensor } from "graftml";
 import { entropy, type Setup } from "./setup.js";
 
 class SimpleCNN extends nn.Module {
