@@ -31,10 +31,12 @@ template <class T> struct Tiling {
   explicit Tiling(const Product& p) : rows(p.M, kRows, 16), cols(p.N, kLanes<T>, 32) {
     const bool wideA = p.a.dtype != DType::BF16 && p.a.dtype != DType::F16, wideB = !p.b.quant && p.b.dtype != DType::BF16 && p.b.dtype != DType::F16;
     // Packing pays once a packed value is used often enough: values of A once per panel of B, values of B once per panel of A; and where memory is the
-    // limit, since a panel of a large unpacked B is read in many short runs.
-    const int64_t bBytes = (p.b.step < 0 ? -p.b.step : p.b.step) * p.K * int64_t(sizeof(T));
+    // limit, since a panel of a large unpacked B is read in many short runs. Those a multiple of 4 KiB apart share few sets of the second-level cache,
+    // where they are to wait for the next panel of A; of 64-byte vectors there are half as many.
+    const int64_t stepBytes = (p.b.step < 0 ? -p.b.step : p.b.step) * int64_t(sizeof(T)), bBytes = stepBytes * p.K;
+    const int64_t fewRows = (stepBytes % 4096 != 0 || GRAFT_VEC_BYTES == 64 ? 4 : 2) * kRows;
     directA = wideA && p.N <= (p.a.step == 1 ? 64 : 8) * kLanes<T>;
-    directB = wideB && p.b.row == 1 && bBytes <= (p.M <= 2 * kRows ? 16 << 20 : 16 << 10);
+    directB = wideB && p.b.row == 1 && bBytes <= (p.M <= fewRows ? 16 << 20 : 16 << 10);
     const double work = double(p.batch) * double(p.M) * double(p.N) * double(p.K);
     if (work >= double(kChooseWork)) choose(p);
     const double each = work / double(p.batch * rows.count() * cols.count() * pieces);

@@ -1,7 +1,7 @@
 import { bytesPerElement, computeDType, outputSpecs, sameShape, sizeOf, type Shape } from "../graph/index.js";
 import { broadcastStrides } from "../ops/index.js";
 import type { Group } from "./group.js";
-import type { Views } from "./place.js";
+import { foldRows, type Views } from "./place.js";
 import { buildProgram } from "./program.js";
 import { virtual, type Argument, type PlanStep, type PlanView } from "./types.js";
 import type { Value } from "./value.js";
@@ -119,28 +119,20 @@ function foldBatch(a: PlanView, b: PlanView, extra: readonly PlanView[], outputs
   const full: PlanView = lead === 0 ? a : { ...a, shape: [...space.slice(0, lead), ...a.shape], strides: [...new Array<number>(lead).fill(0), ...a.strides] };
   const sharedB = b.shape.slice(0, -2).every((size) => size === 1);
   if (rank > 2 && sharedB && sameShape(full.shape.slice(0, -1), space.slice(0, -1))) {
-    const folded = [full, ...extra, ...outputs].map(foldRows);
-    if (folded.every((view) => view !== undefined)) {
+    const rows = [full, ...extra, ...outputs].map(folded);
+    if (rows.every((view) => view !== undefined)) {
       const matrix = { ...b, shape: b.shape.slice(-2), strides: b.strides.slice(-2) };
-      return { inputs: [folded[0], matrix, ...folded.slice(1, 1 + extra.length)], outputs: folded.slice(1 + extra.length) };
+      return { inputs: [rows[0], matrix, ...rows.slice(1, 1 + extra.length)], outputs: rows.slice(1 + extra.length) };
     }
   }
   return { inputs: [broadcastBatch(a, space), broadcastBatch(b, space), ...extra], outputs };
 }
 
-/** All dims but the last as one, or undefined where their strides do not allow it. */
-function foldRows(view: PlanView): PlanView | undefined {
-  const { shape, strides } = view;
-  const last = shape.length - 1;
-  let rows = 1;
-  let step = 0;
-  for (let d = last - 1; d >= 0; d--) {
-    if (shape[d] === 1) continue;
-    if (rows === 1) step = strides[d];
-    else if (strides[d] !== step * rows) return undefined;
-    rows *= shape[d];
-  }
-  return { ...view, shape: [rows, shape[last]], strides: [step, strides[last]] };
+/** The view with all dims but the last as one. */
+function folded(view: PlanView): PlanView | undefined {
+  const fold = foldRows(view);
+  const last = view.shape.length - 1;
+  return fold && { ...view, shape: [fold.rows, view.shape[last]], strides: [fold.step, view.strides[last]] };
 }
 
 function broadcastBatch(view: PlanView, space: Shape): PlanView {

@@ -1,4 +1,4 @@
-import { contiguousStrides, outputSpecs, type StridedView } from "../graph/index.js";
+import { contiguousStrides, outputSpecs, sameShape, type StridedView } from "../graph/index.js";
 import { copyOp, iotaOp, isContiguous } from "../ops/index.js";
 import { withInputs, type Value } from "./value.js";
 
@@ -27,6 +27,19 @@ export const isMovement = (value: Value): boolean => value.kind === "op" && valu
 /** A contiguous copy of a value, in memory of its own. */
 const copyValue = (value: Value): Value => ({ kind: "op", op: copyOp, attrs: {}, inputs: [value], shape: value.shape, dtype: value.dtype, outputs: undefined, origin: value.origin, constant: 0 });
 
+/** All dims but the last as one: how many rows there are, and the elements between two of them. Undefined where the strides do not allow it. */
+export function foldRows({ shape, strides }: Pick<StridedView, "shape" | "strides">): { readonly rows: number; readonly step: number } | undefined {
+  let rows = 1;
+  let step = 0;
+  for (let d = shape.length - 2; d >= 0; d--) {
+    if (shape[d] === 1) continue;
+    if (rows === 1) step = strides[d];
+    else if (strides[d] !== step * rows) return undefined;
+    rows *= shape[d];
+  }
+  return { rows, step };
+}
+
 /** Looks through movement ops. */
 export class Views {
   private readonly known = new Map<Value, Resolved>();
@@ -54,6 +67,16 @@ export class Views {
   }
 }
 
+/**
+ * Whether the rows of a product's left side do not lie one behind the other although one matrix is on the right of them all: a copy of them makes it
+ * one large product, while the right side would be read, and packed, once per matrix.
+ */
+function isScattered(left: Value, right: Value, product: Value, views: Views): boolean {
+  const shared = right.shape.slice(0, -2).every((size) => size === 1);
+  const whole = left.shape.length > 2 && sameShape(left.shape.slice(0, -1), product.shape.slice(0, -1));
+  return shared && whole && left.kind !== "constant" && foldRows(views.resolve(left)!.view) === undefined;
+}
+
 /** Second pass: puts copies where a step needs memory that is not there as it needs it. Returns the values in order, and what is wanted. */
 export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySet<number>): { values: Value[]; wanted: Wanted; views: Views; barriers: Set<Value> } {
   const views = new Views();
@@ -79,7 +102,10 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
     let inputs = value.inputs.map((input) => renamed.get(input) ?? input);
     if (value.kind === "op") {
       const { trait } = value.op;
-      if (trait === "contract") inputs = inputs.map((input) => inMemory(input, true));
+      if (trait === "contract") {
+        inputs = inputs.map((input) => inMemory(input, true));
+        if (isScattered(inputs[0], inputs[1], value, views)) inputs = [copyOf(inputs[0]), inputs[1]];
+      }
       else if (trait === "opaque" || trait === "gather" || trait === "random") {
         const strided = value.op.kernel?.(inputs, value.attrs, outputSpecs(value))?.strided === true;
         inputs = inputs.map((input) => inMemory(input, strided));
