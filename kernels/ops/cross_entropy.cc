@@ -8,7 +8,7 @@
 // crossEntropy         in: x [rows, C], label i32 (rows elements, any shape), w [C] if there is one
 //                      out: loss (one, or one per row), sum of w_t over the rows that count, [rows, 2]: max and ln(sum)
 // crossEntropyBackward in: x, label, the second and third output, gradient of the loss, w; out: dx
-// attrs: ignored label, s, reduction (0 none, 1 sum, 2 mean: by the sum of w_t), 1 where x is log p already
+// attrs: ignored label, s, reduction (0 none, 1 sum, 2 mean: by the sum of w_t), 1 where x is log p already, what errors add to the row of a label vector
 #include "rows.h"
 
 namespace graft {
@@ -18,7 +18,7 @@ namespace crossentropy {
 enum Reduction { kNone = 0, kSum = 1, kMean = 2 };
 
 struct Call {
-  int64_t rowCount, classes, ignored;
+  int64_t rowCount, classes, ignored, firstRow;
   double smoothing;
   int reduction;
   bool logProbs;
@@ -37,7 +37,7 @@ static int checkLabels(const Call& call, const View& view, const Context& contex
     int64_t block = rows::sizeOf(view), rest = r;
     for (int d = 0; d < view.rank; d++) {
       block /= view.shape[d];
-      used += size_t(__builtin_snprintf(place + used, sizeof place - used, d ? ", %lld" : "%lld", static_cast<long long>(rest / block)));
+      used += size_t(__builtin_snprintf(place + used, sizeof place - used, d ? ", %lld" : "%lld", static_cast<long long>(rest / block + call.firstRow)));
       rest %= block;
     }
     __builtin_snprintf(context.error, context.errorLength, "%s: target %lld at [%s] is out of range for %lld classes. Use 0 to %lld, or %lld to ignore a row.", nameOf(call),
@@ -49,7 +49,7 @@ static int checkLabels(const Call& call, const View& view, const Context& contex
 
 // Reads what both kernels have in common; `first` is the number of inputs before the weights.
 static bool readCall(const Step& step, int first, Call& call) {
-  if ((step.inCount != first && step.inCount != first + 1) || step.attrCount != 4 || step.in[0].rank != 2) return false;
+  if ((step.inCount != first && step.inCount != first + 1) || step.attrCount != 5 || step.in[0].rank != 2) return false;
   const View& x = step.in[0];
   if (x.dtype != DType::F32 && x.dtype != DType::F64) return false;
   call.rowCount = x.shape[0];
@@ -58,6 +58,7 @@ static bool readCall(const Step& step, int first, Call& call) {
   call.smoothing = step.attrs[1];
   call.reduction = int(step.attrs[2]);
   call.logProbs = step.attrs[3] != 0;
+  call.firstRow = int64_t(step.attrs[4]);
   call.label = static_cast<const int32_t*>(step.in[1].data);
   return call.reduction >= kNone && call.reduction <= kMean && rows::packed(x) && rows::isVector(step.in[1], DType::I32, call.rowCount) &&
          (step.inCount == first || rows::isVector(step.in[first], x.dtype, call.classes));

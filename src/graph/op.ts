@@ -46,6 +46,8 @@ export interface KernelCall {
   readonly attrs: readonly number[];
   /** The kernel reads strided views of its inputs (default: contiguous ones only). */
   readonly strided?: boolean;
+  /** The output may lie where the first input lies, which has its size. */
+  readonly inPlace?: boolean;
   /** An element-wise program may be fused onto the kernel's output. */
   readonly epilogue?: boolean;
 }

@@ -17,15 +17,17 @@ export type LabelLossAttrs = {
   readonly ignoreIndex: number;
   readonly smoothing: number;
   readonly reduction: "none" | "sum" | "mean";
+  /** Where the target begins in the one that a user gave, which an error names. */
+  readonly firstRow: number;
 };
 
 const reductionCode = { none: 0, sum: 1, mean: 2 } as const;
-const kernelAttrs = ({ name, ignoreIndex, smoothing, reduction }: LabelLossAttrs): number[] => [ignoreIndex, smoothing, reductionCode[reduction], name === "nllLoss" ? 1 : 0];
+const kernelAttrs = ({ name, ignoreIndex, smoothing, reduction, firstRow }: LabelLossAttrs): number[] => [ignoreIndex, smoothing, reductionCode[reduction], name === "nllLoss" ? 1 : 0, firstRow];
 
 /** Throws for a label that names no class, with its place in the target. */
-function checkLabel(name: string, label: number, row: number, shape: Shape, classes: number, ignoreIndex: number): void {
+function checkLabel(name: string, label: number, row: number, shape: Shape, classes: number, { ignoreIndex, firstRow }: LabelLossAttrs): void {
   if (label >= 0 && label < classes) return;
-  const place = shape.map((size, d) => Math.floor(row / sizeOf(shape.slice(d + 1))) % size);
+  const place = shape.map((size, d) => (Math.floor(row / sizeOf(shape.slice(d + 1))) % size) + firstRow); // firstRow is 0 but for a vector
   throw new GraftError("index", `${name}: target ${label} at ${showShape(place)} is out of range for ${classes} classes. Use 0 to ${classes - 1}, or ${ignoreIndex} to ignore a row.`);
 }
 
@@ -34,7 +36,7 @@ function eachLabelled(x: RefArray, target: RefArray, weight: RefArray | undefine
   const classes = x.shape[1];
   target.data.forEach((label, row) => {
     if (label === attrs.ignoreIndex) return;
-    checkLabel(attrs.name, label, row, target.shape, classes, attrs.ignoreIndex);
+    checkLabel(attrs.name, label, row, target.shape, classes, attrs);
     body(row, row * classes, label, weight?.data[label] ?? 1);
   });
 }
@@ -95,7 +97,7 @@ export const labelLossOp = defineOp<LabelLossAttrs>({
 });
 
 /** [x, target, sum of w_t, [rows, 2], gradient of the loss, weight?] -> dx. */
-const labelLossBackwardOp = defineOp<LabelLossAttrs>({
+export const labelLossBackwardOp = defineOp<LabelLossAttrs>({
   name: "labelLossBackward",
   trait: "opaque",
   infer: ([x]): Spec => ({ shape: x.shape, dtype: x.dtype }),
@@ -126,6 +128,9 @@ const labelLossBackwardOp = defineOp<LabelLossAttrs>({
     const all = mul(exp(logProbs), add(share, weight ? mul(sum(weight), spread) : attrs.smoothing));
     return mul(sub(sub(all, hit), mul(weights, spread)), k);
   },
-  kernel: (inputs, attrs) => floatKernel(inputs, "crossEntropyBackward", kernelAttrs(attrs)),
+  kernel: (inputs, attrs) => {
+    const call = floatKernel(inputs, "crossEntropyBackward", kernelAttrs(attrs));
+    return call && { ...call, inPlace: true };
+  },
   flops: ([x]) => sizeOf(x.shape) * 15,
 });

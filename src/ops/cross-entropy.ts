@@ -53,7 +53,7 @@ function labelLoss(name: LabelLossAttrs["name"], input: Tensor, target: Tensor, 
   const last = input.ndim < 3 ? input : permute(input, [0, ...dims.slice(2), 1]); // [B, d..., C]
   const rows = reshape(cast(last, dtype), [expected.reduce((n, size) => n * size, 1), classes]);
   const weights = options.weight ? [cast(options.weight, dtype)] : [];
-  const [loss] = recordMany(labelLossOp, [rows, cast(target, "i32"), ...weights], { name, ignoreIndex, smoothing, reduction });
+  const [loss] = recordMany(labelLossOp, [rows, cast(target, "i32"), ...weights], { name, ignoreIndex, smoothing, reduction, firstRow: 0 });
   return cast(loss, input.dtype);
 }
 

@@ -11,6 +11,7 @@ export * from "./batch-norm.js";
 export * from "./binary-losses.js";
 export * from "./conv-unfold.js";
 export * from "./conv.js";
+export { labelLossBackwardOp, labelLossOp, type LabelLossAttrs } from "./cross-entropy-ops.js";
 export * from "./cross-entropy.js";
 export * from "./ctc.js";
 export * from "./distance.js";

@@ -1,5 +1,6 @@
 import { sizeOf, specBytes, type Node } from "../graph/index.js";
 import { sumProducts } from "./accumulate.js";
+import { chunkLosses } from "./chunk-loss.js";
 import { groupInputs, Grouping, type Group } from "./group.js";
 import { lowerGroup, type Location } from "./lower.js";
 import { placeBlocks } from "./memory.js";
@@ -26,7 +27,8 @@ export function compileGraph(nodes: readonly Node[], goal: Goal, target: Target)
   const assignments = goal.assignments.map((node): Assignment => ({ old: byNode[node.inputs[0].index], value: byNode[node.index] }));
   const read = readNarrow(simplifier.table.values, { outputs, assignments });
   const turned = transposeProducts(read.values, read.wanted);
-  const { values, wanted: given } = target.fuse ? sumProducts(turned.values, turned.wanted) : turned;
+  const summed = target.fuse ? sumProducts(turned.values, turned.wanted) : turned;
+  const { values, wanted: given } = target.fuse ? chunkLosses(summed.values, summed.wanted) : summed;
 
   const late = new Set<number>();
   for (;;) {
@@ -100,9 +102,12 @@ function storedValues(group: Group, grouping: Grouping): Value[] {
   return all.filter((value) => grouping.isStored(value));
 }
 
+/** Whether a kernel may write its only output where its first input lies. */
+const replacesInput = (root: Value): boolean => root.outputs === undefined && root.op.kernel?.(root.inputs, root.attrs, [root])?.inPlace === true;
+
 /**
- * The block of an input that an element-wise result may overwrite: read here for the last time, in the same order and element size, and by
- * nothing else in this step.
+ * The block of an input that an element-wise result (of a product's epilogue as well), or that of a kernel which allows it, may overwrite: read here
+ * for the last time, in the same order and element size, and by nothing else in this step.
  */
 function inPlace(
   group: Group,
@@ -110,12 +115,18 @@ function inPlace(
   value: Value,
   { views, lastUse, blockOf, storedBy }: { views: ReturnType<typeof place>["views"]; lastUse: Map<Value, number>; blockOf: Map<Value, number>; storedBy: readonly (readonly Value[])[] },
 ): number | undefined {
-  if (group.root !== undefined) return undefined;
+  const { root } = group;
   const inputs = groupInputs(group);
+  if (root !== undefined && group.members.length === 0) {
+    const { base } = views.resolve(root.inputs[0])!;
+    const alone = inputs.every((other) => other === root.inputs[0] || views.resolve(other)!.base !== base);
+    return replacesInput(root) && alone && lastUse.get(base) === step && specBytes(base) === specBytes(value) ? blockOf.get(base) : undefined;
+  }
+  if (root !== undefined && root.op.trait !== "contract") return undefined;
   const used = new Set(storedBy[step].map((other) => blockOf.get(other)));
   for (const input of inputs) {
     const block = blockOf.get(input);
-    if (block === undefined || used.has(block) || lastUse.get(input) !== step) continue;
+    if (block === undefined || used.has(block) || lastUse.get(input) !== step || root?.inputs.includes(input) === true) continue;
     const sameOrder = input.shape.length === group.space.length && input.shape.every((size, d) => size === group.space[d]);
     const alone = inputs.every((other) => other === input || blockOf.get(views.resolve(other)!.base) !== block);
     if (sameOrder && alone && specBytes(input) === specBytes(value)) return block;

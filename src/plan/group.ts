@@ -75,7 +75,7 @@ export class Grouping {
     const { base } = this.views.resolve(input)!;
     if (base.kind !== "op") return;
     const producer = base.op.trait === "output" ? base.inputs[0] : base;
-    const direct = this.fuse && input === base && producer === base && fitsRegister(input.dtype) && !this.barriers.has(user) && (isScalar(user) || user.op.trait === "reduce") && sameShape(input.shape, spaceOf(user));
+    const direct = this.fuse && input.stored !== true && input === base && producer === base && fitsRegister(input.dtype) && !this.barriers.has(user) && (isScalar(user) || user.op.trait === "reduce") && sameShape(input.shape, spaceOf(user));
     const list = this.uses.get(producer);
     if (list === undefined) this.uses.set(producer, [{ user, direct }]);
     else list.push({ user, direct });

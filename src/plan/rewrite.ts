@@ -23,12 +23,12 @@ export function countUses(values: readonly Value[], wanted: Wanted): ReadonlyMap
 export function rewrite(values: readonly Value[], wanted: Wanted, replace: (value: Value, rewriting: Rewriting) => Value | undefined): { values: Value[]; wanted: Wanted } {
   const renamed = new Map<Value, Value>();
   const now = (value: Value): Value => renamed.get(value) ?? value;
-  const result: Value[] = [];
-  const rewriting: Rewriting = { now, add: (value) => void result.push(value) };
+  const result = new Set<Value>(); // in order; what stands for a value may have been put there already
+  const rewriting: Rewriting = { now, add: (value) => void result.add(value) };
   for (const value of values) {
     const next = replace(value, rewriting) ?? withInputs(value, value.inputs.map(now));
     if (next !== value) renamed.set(value, next);
-    result.push(next);
+    result.add(next);
   }
-  return { values: result, wanted: { outputs: wanted.outputs.map(now), assignments: wanted.assignments.map(({ old, value }) => ({ old, value: now(value) })) } };
+  return { values: [...result], wanted: { outputs: wanted.outputs.map(now), assignments: wanted.assignments.map(({ old, value }) => ({ old, value: now(value) })) } };
 }

@@ -17,6 +17,8 @@ export interface Value extends Spec {
   readonly origin: number;
   /** `constant`: the number that every element has. */
   readonly constant: number;
+  /** In memory before what reads it is computed: it is never part of a reader's group. */
+  readonly stored?: boolean;
 }
 
 /** The same value of other inputs; itself where they are those that it has. */

@@ -109,6 +109,13 @@ export function recordStep(parts: StepParts, batch: Batch): void {
   else for (const { params } of parts.optimizer.paramGroups) for (const { grad } of params) grad?.keep(); // its update is done on the host
 }
 
+/** Records one of several batches of a step, without computing anything: its gradients are kept for the next. */
+export function recordPart(parts: StepParts, batch: Batch): void {
+  parts.optimizer.zeroGrad();
+  recordBackward(parts, batch, 0.5);
+  for (const { params } of parts.optimizer.paramGroups) for (const { grad } of params) grad?.keep();
+}
+
 function record({ model, cost, metrics, regularize, count = samplesIn }: StepParts, batch: Batch): Recorded {
   const outcome = inScope("loss", () => cost(model, batch)); // names for profiles
   const numbers = [["loss", outcome.loss] as const, ...inScope("metrics", () => noGrad(() => measure(outcome, metrics)))];
