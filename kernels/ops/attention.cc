@@ -1,7 +1,8 @@
-// attention  in: q [B, H, T, E], k [B, Hk, S, E], v [B, Hk, S, D], mask [B, H, T, S] (bool) where there is one, all of any strides
+// attention  in: q [B, H, T, E], k [B, Hk, S, E], v [B, Hk, S, D], key of the dropout i32 [4] where there is one, mask [B, H, T, S] (bool) where there is one,
+//            all of any strides
 //            out: y [B, H, T, D], log of the sum of e^s of each query [B, H, T] (infinity where it sees nothing)
-//            attrs: scale, 1 if causal
-#include "attention.h"
+//            attrs: scale, 1 if causal, probability that a weight is dropped (from y, not from the sum)
+#include "attention_dropout.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -44,11 +45,16 @@ static void weigh(T* s, int64_t n, int64_t seen, T scale, T& top, T& total, T* s
   total += T(added[0]);
 }
 
+template <class T> static void drop(T* weights, const T* factors, int64_t n) {
+  rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(weights + i, rows::get(weights + i, lanes) * rows::get(factors + i, lanes), lanes); });
+}
+
 // Queries [r0, r0 + n) of head h.
 template <class T> static void forwardTask(const Problem& p, const Step& step, int64_t b, int64_t h, int64_t r0, int64_t n, const ForwardMemory<T>& m) {
   const Rows<T> q = p.rowsOf<T>(step.in[0], b, h), k = p.rowsOf<T>(step.in[1], b, h / p.group()), v = p.rowsOf<T>(step.in[2], b, h / p.group());
   T* const y = static_cast<T*>(step.out[0].data) + ((b * p.H + h) * p.T + r0) * p.D;
   T* const logs = static_cast<T*>(step.out[1].data) + (b * p.H + h) * p.T + r0;
+  Dropout<T> dropout(p);
   for (int64_t i = 0; i < n; i++) m.top[i] = -T(__builtin_inf()), m.total[i] = 0;
   memset(y, 0, size_t(n * p.D) * sizeof(T));
   const int64_t last = p.causal ? rows::smaller(p.S, r0 + n) : p.S;
@@ -61,6 +67,7 @@ template <class T> static void forwardTask(const Problem& p, const Step& step, i
       const int64_t t = r0 + from + i, seen = p.visible(t, j, keys);
       blockScores(m.scores + i * kKeys, seen, p, b, h, t, j);
       weigh(m.scores + i * kKeys, keys, seen, T(p.scale), m.top[from + i], m.total[from + i], y + (from + i) * p.D, p.D);
+      if (p.dropout > 0) drop(m.scores + i * kKeys, dropout.factors(b, h, t, i, j), seen);
     }
     product(y + from * p.D, p.D, count, p.D, gemm::Side<T>::direct(m.scores, kKeys, 1), gemm::Side<T>::packed(m.values, keys, 0), keys, true);
   }

@@ -26,6 +26,9 @@ struct Problem {
   double scale;
   bool causal;
   DType dtype;
+  double dropout;           // probability that a weight is dropped
+  uint32_t key[4];          // of what is dropped
+  int64_t randomBlocks;     // of a query's weights, four to a block
   const View* mask;   // bool, broadcast to [B, H, T, S]; NULL where there is none
 
   int64_t group() const { return H / keyHeads; }
@@ -43,9 +46,14 @@ static inline bool isHeads(const View& x, DType dtype, int64_t B, int64_t H, int
   return x.rank == 4 && x.buffer != -2 && x.dtype == dtype && x.shape[0] == B && x.shape[1] == H && x.shape[2] == rowCount && x.shape[3] == cols;
 }
 
-// in: q [B, H, T, E], k [B, Hk, S, E], v [B, Hk, S, D], `further` views, the mask where there is one; attrs: scale, causal
+// in: q [B, H, T, E], k [B, Hk, S, E], v [B, Hk, S, D], `further` views, the key i32 [4] where there is dropout, the mask where there is one
+// attrs: scale, causal, dropout
 static inline bool describe(const Step& step, int further, Problem& p) {
-  if ((step.inCount != 3 + further && step.inCount != 4 + further) || step.attrCount != 2) return false;
+  if (step.attrCount != 3) return false;
+  p.dropout = step.attrs[2];
+  if (!(p.dropout >= 0 && p.dropout <= 1)) return false;
+  const int given = 3 + further + (p.dropout > 0);
+  if (step.inCount != given && step.inCount != given + 1) return false;
   const View &q = step.in[0], &k = step.in[1], &v = step.in[2];
   if (q.rank != 4 || k.rank != 4 || v.rank != 4 || (q.dtype != DType::F32 && q.dtype != DType::F64)) return false;
   p.dtype = q.dtype;
@@ -55,7 +63,13 @@ static inline bool describe(const Step& step, int further, Problem& p) {
   if (!(p.scale > 0)) return false;   // so that the largest score is the largest when scaled, and what is blocked stays so
   if (p.B < 1 || p.H < 1 || p.T < 1 || p.S < 1 || p.E < 1 || p.D < 1 || p.keyHeads < 1 || p.H % p.keyHeads != 0) return false;
   if (!isHeads(q, p.dtype, p.B, p.H, p.T, p.E) || !isHeads(k, p.dtype, p.B, p.keyHeads, p.S, p.E) || !isHeads(v, p.dtype, p.B, p.keyHeads, p.S, p.D)) return false;
-  p.mask = step.inCount == 4 + further ? &step.in[3 + further] : nullptr;
+  p.randomBlocks = (p.S + 3) / 4;
+  if (p.dropout > 0) {
+    const View& key = step.in[given - 1];
+    if (!rows::isVector(key, DType::I32, 4)) return false;
+    memcpy(p.key, key.data, sizeof p.key);
+  }
+  p.mask = step.inCount > given ? &step.in[given] : nullptr;
   return !p.mask || isHeads(*p.mask, DType::Bool, p.B, p.H, p.T, p.S);
 }
 

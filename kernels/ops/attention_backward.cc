@@ -1,7 +1,7 @@
-// attentionBackward  in: q, k, v, y, logs (see attention), dy [B, H, T, D], mask where there is one; out: dq, dk, dv
-//                    attrs: scale, 1 if causal
-//   w = e^(s - log),  dv = w^T dy,  dw = dy v^T,  ds = w (dw - sum_d dy y) scale,  dq = ds k,  dk = ds^T q
-#include "attention.h"
+// attentionBackward  in: q, k, v, y, logs (see attention), dy [B, H, T, D], key of the dropout and mask where there are; out: dq, dk, dv
+//                    attrs: scale, 1 if causal, probability that a weight is dropped
+//   w = e^(s - log),  f: factors of the dropout (1 without),  dv = (f w)^T dy,  dw = f dy v^T,  ds = w (dw - sum_d dy y) scale,  dq = ds k,  dk = ds^T q
+#include "attention_dropout.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -31,6 +31,7 @@ template <class T> static void backwardTask(const Problem& p, const Step& step, 
   const Rows<T> k = p.rowsOf<T>(step.in[1], b, c), v = p.rowsOf<T>(step.in[2], b, c);
   T* const dk = static_cast<T*>(step.out[1].data) + (b * p.keyHeads + c) * p.S * p.E;
   T* const dv = static_cast<T*>(step.out[2].data) + (b * p.keyHeads + c) * p.S * p.D;
+  Dropout<T> dropout(p);
   memset(dk, 0, size_t(p.S * p.E) * sizeof(T));
   memset(dv, 0, size_t(p.S * p.D) * sizeof(T));
   const int64_t keyWidth = gemm::wholeVectors<T>(p.E), valueWidth = gemm::wholeVectors<T>(p.D);
@@ -66,11 +67,20 @@ template <class T> static void backwardTask(const Problem& p, const Step& step, 
           T *const w = m.weights + i * kKeys, *const ds = m.slopes + i * kKeys;
           const T log = logs[t], mean = m.means[t], scale = T(p.scale);
           blockScores(w, seen, p, b, h, t, j);
-          rows::each<T>(seen, [=](int64_t at, int lanes) {
-            const Vec<T> weight = expDown(rows::get(w + at, lanes) * scale - log);
-            rows::put(w + at, weight, lanes);
-            rows::put(ds + at, weight * (rows::get(ds + at, lanes) - mean) * scale, lanes);
-          });
+          if (p.dropout > 0) {
+            const T* const f = dropout.factors(b, h, t, i, j);
+            rows::each<T>(seen, [=](int64_t at, int lanes) {
+              const Vec<T> weight = expDown(rows::get(w + at, lanes) * scale - log), factor = rows::get(f + at, lanes);
+              rows::put(w + at, weight * factor, lanes);
+              rows::put(ds + at, weight * (rows::get(ds + at, lanes) * factor - mean) * scale, lanes);
+            });
+          } else {
+            rows::each<T>(seen, [=](int64_t at, int lanes) {
+              const Vec<T> weight = expDown(rows::get(w + at, lanes) * scale - log);
+              rows::put(w + at, weight, lanes);
+              rows::put(ds + at, weight * (rows::get(ds + at, lanes) - mean) * scale, lanes);
+            });
+          }
           for (int64_t at = seen; at < keys; at++) w[at] = ds[at] = 0;
         }
         product(dv + j * p.D, p.D, keys, p.D, gemm::Side<T>::direct(m.weights, 1, kKeys), gemm::Side<T>::packed(m.outputs + r0 * valueWidth, n, from), count, true);

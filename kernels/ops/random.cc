@@ -1,75 +1,29 @@
-// Kernel "random": Philox 4x32-10 (Salmon et al., SC 2011), counter based, so that every element depends on its position and the key only.
-// Element 4 * block + i is word i of the block whose counter is (block, block >> 32, stream, stream >> 32); src/ops/random.ts is the reference.
+// Kernel "random": element 4 * block + i is word i of a block of Philox; src/ops/random.ts is the reference.
 // in: key i32[4] (seed, stream); attrs: kind (0 uniform [0, 1), 1 normal, 2 raw bits); out: f32, f64 or (bits) i32.
 #include "../core/kernel.h"
-#include "../simd/math.h"
 #include "../simd/transpose.h"
+#include "philox.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
 namespace philox {
 
-constexpr int L = kLanes<int32_t>;
 constexpr int kBatch = 64;            // counter blocks computed together, one per lane
 constexpr int64_t kGrain = 2048;      // counter blocks per claim of a worker
 
-// High and low halves of the 64-bit products of unsigned lanes and a constant.
-static inline void multiply(VecU a, uint32_t constant, VecU* high, VecU* low) {
-#if defined(__AVX512F__)
-  const __m512i k = _mm512_set1_epi64(int64_t(uint64_t(constant))), x = __m512i(a);
-  const __m512i even = _mm512_mul_epu32(x, k), odd = _mm512_mul_epu32(_mm512_srli_epi64(x, 32), k);
-  *low = VecU(_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32)));
-  *high = VecU(_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd));
-#elif defined(__AVX2__)
-  const __m256i k = _mm256_set1_epi64x(int64_t(uint64_t(constant))), x = __m256i(a);
-  const __m256i even = _mm256_mul_epu32(x, k), odd = _mm256_mul_epu32(_mm256_srli_epi64(x, 32), k);
-  *low = VecU(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa));
-  *high = VecU(_mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa));
-#else
-  for (int i = 0; i < L; i++) {
-    const uint64_t product = uint64_t(a[i]) * constant;
-    (*low)[i] = uint32_t(product);
-    (*high)[i] = uint32_t(product >> 32);
-  }
-#endif
-}
-
 struct Words { uint32_t word[4][kBatch]; };
 
-// The four words of kBatch consecutive blocks. Each round waits for the one before it, so several vectors of blocks go through side by side.
+// The four words of kBatch consecutive blocks.
 static void fill(Words& out, int64_t block, const uint32_t* key) {
   constexpr int kSide = GRAFT_VEC_BYTES == 32 ? 2 : 1;
   static_assert(kBatch % (kSide * L) == 0, "batches are whole");
-  VecU lane{};
-  for (int i = 0; i < L; i++) lane[i] = uint32_t(i);
   for (int at = 0; at < kBatch; at += kSide * L) {
-    VecU c0[kSide], c1[kSide], c2[kSide], c3[kSide];
-    for (int s = 0; s < kSide; s++) {
-      const uint64_t first = uint64_t(block + at + s * L);
-      c0[s] = lane + uint32_t(first), c1[s] = VecU{} + uint32_t(first >> 32), c2[s] = VecU{} + key[2], c3[s] = VecU{} + key[3];
-      c1[s] -= VecU(c0[s] < uint32_t(first));   // a lane that wrapped around carries (its mask is -1)
-    }
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int round = 0; round < 10; round++) {
-      const VecU a = VecU{} + k0, b = VecU{} + k1;
-      for (int s = 0; s < kSide; s++) {
-        VecU h0, l0, h1, l1;
-        multiply(c0[s], 0xd2511f53u, &h0, &l0);
-        multiply(c2[s], 0xcd9e8d57u, &h1, &l1);
-        c0[s] = h1 ^ c1[s] ^ a;
-        c2[s] = h0 ^ c3[s] ^ b;
-        c1[s] = l1;
-        c3[s] = l0;
-      }
-      k0 += 0x9e3779b9u;   // golden ratio
-      k1 += 0xbb67ae85u;   // sqrt(3) - 1
-    }
-    for (int s = 0; s < kSide; s++) {
-      store(out.word[0] + at + s * L, c0[s]);
-      store(out.word[1] + at + s * L, c1[s]);
-      store(out.word[2] + at + s * L, c2[s]);
-      store(out.word[3] + at + s * L, c3[s]);
-    }
+    uint64_t first[kSide];
+    VecU c[4][kSide];
+    for (int s = 0; s < kSide; s++) first[s] = uint64_t(block + at + s * L);
+    rounds<kSide>(first, key, c);
+    for (int w = 0; w < 4; w++)
+      for (int s = 0; s < kSide; s++) store(out.word[w] + at + s * L, c[w][s]);
   }
 }
 
@@ -120,7 +74,7 @@ static void write(float* out, int64_t n, const Words& words, Kind kind) {
       normal(w[0], w[1], &v[0], &v[1]);
       normal(w[2], w[3], &v[2], &v[3]);
     } else {
-      for (int k = 0; k < 4; k++) v[k] = toFloat(VecI(w[k] >> 8)) * 0x1p-24f;
+      for (int k = 0; k < 4; k++) v[k] = upperBits(w[k]) * 0x1p-24f;
     }
     for (int k = 0; k < 4; k++) store(values[k] + at, v[k]);
   }

@@ -1,14 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkpoint, F, fromData, grad, gradcheck, tensor, useBackend, zeros, type Shape, type Tensor } from "graftml";
+import { checkpoint, F, fromData, grad, gradcheck, manualSeed, rand, tensor, useBackend, zeros, type Shape, type Tensor } from "graftml";
 import { backendNames, f64, values } from "../../test/gradients.js";
 
 /** Attention as its formula says, one head of keys per head of queries. */
-function plain(q: Tensor, k: Tensor, v: Tensor, open: Tensor | undefined, scale: number): Tensor {
+function plain(q: Tensor, k: Tensor, v: Tensor, open: Tensor | undefined, scale: number, factor?: Tensor): Tensor {
   const repeat = q.shape[1] / k.shape[1];
   const wide = (x: Tensor): Tensor => (repeat === 1 ? x : F.repeatInterleave(x, repeat, 1));
   const scores = F.matmul(q, F.transpose(wide(k))).mul(scale);
-  if (open === undefined) return F.matmul(F.softmax(scores, -1), wide(v));
-  return F.matmul(F.where(open, F.softmax(F.where(open, scores, -1e30), -1), 0), wide(v));
+  const weights = open === undefined ? F.softmax(scores, -1) : F.where(open, F.softmax(F.where(open, scores, -1e30), -1), 0);
+  return F.matmul(factor === undefined ? weights : F.mul(weights, factor), wide(v));
+}
+
+/** What dropout multiplies weights with, drawn as the first random numbers of a seed. */
+function factors([B, H, T]: Shape, S: number, p: number): Tensor {
+  manualSeed(5);
+  return F.where(F.ge(F.narrow(rand([B, H, T, Math.ceil(S / 4) * 4]), 3, 0, S), p), 1 / (1 - p), 0);
 }
 
 const causal = (T: number, S: number): Tensor => tensor(Array.from({ length: T }, (_, t) => Array.from({ length: S }, (_, s) => (s <= t ? 1 : 0))), { dtype: "bool" });
@@ -26,6 +32,7 @@ interface Case {
   readonly isCausal?: boolean;
   readonly mask?: Shape;
   readonly scale?: number;
+  readonly dropoutP?: number;
 }
 const cases: Record<string, Case> = {
   "one tile": { q: [2, 3, 16, 8], k: [2, 3, 16, 8] },
@@ -35,6 +42,9 @@ const cases: Record<string, Case> = {
   "causal, more queries than keys": { q: [1, 1, 150, 8], k: [1, 1, 20, 8], isCausal: true },
   "heads that share keys": { q: [2, 4, 66, 5], k: [2, 2, 66, 5], isCausal: true },
   "a mask of its own for each batch": { q: [2, 2, 20, 8], k: [2, 2, 70, 8], mask: [2, 1, 20, 70] },
+  "dropout, ragged sizes": { q: [1, 2, 37, 13], k: [1, 2, 41, 13], D: 5, dropoutP: 0.3 },
+  "dropout, several tiles, causal, shared keys": { q: [1, 2, 140, 9], k: [1, 1, 142, 9], isCausal: true, dropoutP: 0.1 },
+  "dropout and a mask": { q: [2, 2, 20, 8], k: [2, 2, 70, 8], mask: [2, 1, 20, 70], dropoutP: 0.5 },
   "a mask for all, another scale": { q: [2, 2, 20, 8], k: [2, 2, 30, 8], mask: [20, 30], scale: -0.7 },
 };
 
@@ -42,14 +52,18 @@ describe.each(backendNames)("attention in tiles on %s", (backend) => {
   beforeAll(() => useBackend(backend));
   afterAll(() => useBackend(undefined));
 
-  it.each(Object.entries(cases))("%s: result and gradients are those of the formula", (_, { q: shape, k: keys, D = shape[3], isCausal = false, mask, scale }) => {
+  it.each(Object.entries(cases))("%s: result and gradients are those of the formula", (_, { q: shape, k: keys, D = shape[3], isCausal = false, mask, scale, dropoutP = 0 }) => {
     const [T, S] = [shape[2], keys[2]];
-    const options = { isCausal, enableGqa: shape[1] !== keys[1], ...(scale === undefined ? {} : { scale }), ...(mask ? { attnMask: patchy(mask) } : {}) };
+    const options = { isCausal, dropoutP, enableGqa: shape[1] !== keys[1], ...(scale === undefined ? {} : { scale }), ...(mask ? { attnMask: patchy(mask) } : {}) };
     const open = mask ? patchy(mask) : isCausal ? causal(T, S) : undefined;
     const dy = values([...shape.slice(0, 3), D], 9);
     const weight = (y: Tensor): Tensor => F.sum(F.mul(y, F.cast(fromData(dy, y.shape, "f64"), y.dtype)));
-    const own = (q: Tensor, k: Tensor, v: Tensor): Tensor => F.scaledDotProductAttention(q, k, v, options);
-    const other = (q: Tensor, k: Tensor, v: Tensor): Tensor => plain(q, k, v, open, scale ?? 1 / Math.sqrt(shape[3]));
+    const own = (q: Tensor, k: Tensor, v: Tensor): Tensor => {
+      manualSeed(5);
+      return F.scaledDotProductAttention(q, k, v, options);
+    };
+    const factor = dropoutP > 0 ? factors(shape, S, dropoutP) : undefined;
+    const other = (q: Tensor, k: Tensor, v: Tensor): Tensor => plain(q, k, v, open, scale ?? 1 / Math.sqrt(shape[3]), factor);
     const exact = [f64(shape, 1), f64(keys, 2), f64([...keys.slice(0, 3), D], 3)] as const;
     for (const [dtype, tolerance] of [["f64", 1e-12], ["f32", 2e-5]] as const) {
       const [q, k, v] = exact.map((x) => F.cast(x, dtype));
@@ -62,6 +76,25 @@ describe.each(backendNames)("attention in tiles on %s", (backend) => {
         expect(worst, `${dtype}, ${["y", "dq", "dk", "dv"][i]}`).toBeLessThan(tolerance);
       });
     }
+  });
+
+  it("with dropout: the same bits for a seed, others in the next step, nothing left at 1, and the second derivative", () => {
+    const [q, k, v] = [1, 2, 3].map((seed) => F.cast(f64([2, 3, 150, 8], seed), "f32"));
+    const drop = (dropoutP: number): Tensor => F.scaledDotProductAttention(q, k, v, { isCausal: true, dropoutP });
+    const runs = [1, 1].map((seed) => {
+      manualSeed(seed);
+      return Array.from(drop(0.2).dataSync());
+    });
+    expect(runs[1]).toEqual(runs[0]);
+    expect(Array.from(drop(0.2).dataSync())).not.toEqual(runs[0]);
+    expect(drop(1).dataSync().every((x) => x === 0)).toBe(true);
+    const x = f64([9, 4], 1);
+    const f = (z: Tensor): Tensor => {
+      manualSeed(2);
+      return F.scaledDotProductAttention(z, x, z, { dropoutP: 0.3 });
+    };
+    gradcheck((z: Tensor) => (grad((y: Tensor) => F.sum(F.square(f(y)))) as (y: Tensor) => Tensor)(z), [x]);
+    expect(() => F.scaledDotProductAttention(q, k, v, { dropoutP: 1.5 })).toThrow("dropoutP");
   });
 
   it("reads views as they are, gives [T, E] back for [T, E], and passes gradcheck twice", () => {

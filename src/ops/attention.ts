@@ -4,6 +4,7 @@ import { attentionOp, type AttentionAttrs } from "./attention-ops.js";
 import { attendWhole } from "./attention-weights.js";
 import { expand, reshape } from "./movement.js";
 import { asTensor, operands, toFloat } from "./operand.js";
+import { nextKey } from "./random.js";
 import { toBool } from "./scalar.js";
 
 /** Options of {@link scaledDotProductAttention}. */
@@ -50,8 +51,8 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
   const S = k.shape[k.ndim - 2];
   const scale = checkNumber(op, "scale", options.scale ?? 1 / Math.sqrt(E));
   if (attnMask) checkMask(op, attnMask, [...q.shape.slice(0, -1), S]);
-  const inTiles = dropoutP === 0 && T >= tiledFrom && q.ndim <= 4 && q.dtype === v.dtype && (q.dtype === "f32" || q.dtype === "f64") && !(attnMask && isFloat(attnMask.dtype));
-  if (inTiles && q.shape.concat(k.shape, v.shape).every((n) => n > 0)) return tiled([q, k, v], attnMask ? toBool(attnMask) : undefined, { scale, causal: isCausal });
+  const inTiles = T >= tiledFrom && q.ndim <= 4 && q.dtype === v.dtype && (q.dtype === "f32" || q.dtype === "f64") && !(attnMask && isFloat(attnMask.dtype));
+  if (inTiles && q.shape.concat(k.shape, v.shape).every((n) => n > 0)) return tiled([q, k, v], attnMask ? toBool(attnMask) : undefined, { scale, causal: isCausal, dropout: checkNumber(op, "dropoutP", dropoutP, { min: 0, max: 1 }) });
   return attendWhole(q, k, v, { scale, causal: isCausal, mask: attnMask ?? undefined, dropoutP });
 }
 
@@ -71,7 +72,8 @@ function tiled(inputs: readonly Tensor[], mask: Tensor | undefined, attrs: Atten
   const four = (x: Tensor): Tensor => reshape(x, [...Array<number>(4 - x.ndim).fill(1), ...x.shape]);
   const heads = inputs.map(four);
   const places = mask === undefined ? [] : [expand(four(mask), [...heads[0].shape.slice(0, 3), heads[1].shape[2]])];
-  const [y] = recordMany(attentionOp, [...heads, ...places], attrs);
+  const key = attrs.dropout > 0 ? [nextKey()] : [];
+  const [y] = recordMany(attentionOp, [...heads, ...key, ...places], attrs);
   return reshape(y, [...q.shape.slice(0, -1), y.shape[3]]);
 }
 

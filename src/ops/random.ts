@@ -114,6 +114,9 @@ function random(op: string, shape: Shape, kind: Kind, options: CreateOptions): T
   return result;
 }
 
+/** Uniform random numbers in [0, 1) of a given key, as f32. */
+export const uniformOf = (key: Tensor, shape: Shape): Tensor => record(randomOp, [key], { shape: [...shape], kind: "uniform", dtype: "f32" });
+
 /** Uniform random numbers in [0, 1). Same seed, same bits on every machine and for any number of threads. */
 export const rand = (shape: Shape, options: CreateOptions = {}): Tensor => random("rand", shape, "uniform", options);
 
