@@ -188,7 +188,7 @@ class Results {
   size_t used_ = 0, most_ = 0;        // bytes lent, now and at most
   size_t made_ = 0, floor_ = 0;       // bytes of new blocks since the last full collection, and lent when it ended
   bool looked_ = false;               // for dead young views, since the last run
-  size_t since_ = 0, patience_ = kLeastPatience;   // bytes lent since the young generation was collected   // bytes lent since the young generation was collected
+  size_t since_ = 0, patience_ = kLeastPatience;   // bytes lent since the young generation was collected, and from how many on it is again
 };
 
 }  // namespace graft

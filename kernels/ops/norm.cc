@@ -88,12 +88,7 @@ template <class T> struct Gradients {
   }
 
   void range(int64_t begin, int64_t end, T* sumW, T* sumB) const {
-    if (!mayStream(dx, rowCount, n))
-      for (int64_t r = begin; r < end; r++) row<false>(r, sumW, sumB);
-    else {
-      for (int64_t r = begin; r < end; r++) row<true>(r, sumW, sumB);
-      fenceStream();
-    }
+    rows::eachOf(begin, end, mayStream(dx, rowCount, n), [&](int64_t r, auto stream) { this->template row<stream.value>(r, sumW, sumB); });
   }
 };
 

@@ -110,16 +110,21 @@ template <class T> static inline T largest(const T* x, int64_t n) {
 
 template <bool b> struct Flag { static constexpr bool value = b; };
 
+// row(r, flag) for rows [begin, end); the flag's value is `stream`.
+template <class F> static inline void eachOf(int64_t begin, int64_t end, bool stream, const F& row) {
+  if (!stream)
+    for (int64_t r = begin; r < end; r++) row(r, Flag<false>());
+  else {
+    for (int64_t r = begin; r < end; r++) row(r, Flag<true>());
+    fenceStream();
+  }
+}
+
 // row(r, worker, flag) for every row of n elements in parallel; the flag's value says whether `result`, the rows that it writes, is to go past the caches.
 template <class T, class F> static inline void eachRow(const Context& context, const T* result, int64_t rowCount, int64_t n, const F& row) {
   const bool stream = mayStream(result, rowCount, n);
   parallelFor(context, rowCount, grain(n), [&](int64_t begin, int64_t end, int worker) {
-    if (!stream)
-      for (int64_t r = begin; r < end; r++) row(r, worker, Flag<false>());
-    else {
-      for (int64_t r = begin; r < end; r++) row(r, worker, Flag<true>());
-      fenceStream();
-    }
+    eachOf(begin, end, stream, [&](int64_t r, auto flag) { row(r, worker, flag); });
   });
 }
 

@@ -105,8 +105,7 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
       if (trait === "contract") {
         inputs = inputs.map((input) => inMemory(input, true));
         if (isScattered(inputs[0], inputs[1], value, views)) inputs = [copyOf(inputs[0]), inputs[1]];
-      }
-      else if (trait === "opaque" || trait === "gather" || trait === "random") {
+      } else if (trait === "opaque" || trait === "gather" || trait === "random") {
         const strided = value.op.kernel?.(inputs, value.attrs, outputSpecs(value))?.strided === true;
         inputs = inputs.map((input) => inMemory(input, strided));
       }

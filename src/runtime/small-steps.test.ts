@@ -1,12 +1,10 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
+import { collectGarbage } from "../backend/collect.js";
 import { F, nn, optim, tensor } from "../index.js";
 
 /** Bytes of JavaScript's heap that are still reachable. */
 function heapInUse(): number {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
+  collectGarbage(true);
   return process.memoryUsage().heapUsed;
 }
 

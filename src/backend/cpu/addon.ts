@@ -8,8 +8,7 @@ import { abiVersion, type Addon } from "../addon.js";
 export interface NativeAddon extends Addon {
   /**
    * Memory for `length` elements whose content is anything; `dtype` as in plans. It goes to another result when nobody holds the view any more, whoever may
-   * hold its buffer. `collect` collects all garbage, or what was made lately; it is called where
-   * that is worth its time.
+   * hold its buffer. `collect` collects all garbage, or what was made lately; it is called where that is worth its time.
    */
   allocate(dtype: number, length: number, collect?: (all: boolean) => void): TypedArray;
 }
