@@ -26,7 +26,7 @@ template <class T> struct ForwardMemory {
 template <class T>
 static void weigh(T* s, int64_t n, int64_t seen, T scale, T& top, T& total, T* sum, int64_t D) {
   const T lowest = -T(__builtin_inf());
-  const T found = seen ? rows::largest(s, seen) * scale : lowest, next = found > top || found != found ? found : top;
+  const T found = seen ? rows::largest<false>(s, seen) * scale : lowest, next = found > top || found != found ? found : top;
   double added[1] = {0};
   if (next != lowest && seen)
     rows::sums<T, 1>(seen, added, [=](int64_t i, int lanes, Vec<T>* term) {

@@ -71,7 +71,7 @@ template <class T> static double rowLoss(const Call& call, const T* x, const T* 
   T top = 0;
   double logSum = 0, total[1];
   if (!call.logProbs) {
-    top = rows::largest(x, n);
+    top = rows::largest<false>(x, n);
     rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) {
       __builtin_prefetch(x + n + i, 0, 2);   // the next row, which may be too long for L1
       term[0] = expDown(rows::get(x + i, lanes) - top);

@@ -89,8 +89,9 @@ template <class T, int K, class F> static inline void sums(int64_t n, double (&t
   }
 }
 
-// The largest element of a row; NaN wins.
-template <class T> static inline T largest(const T* x, int64_t n) {
+// The largest element of a row; NaN wins. kFetch: meanwhile the row after it is fetched, which comes from memory where there are many; a pass that
+// writes past the caches keeps memory busy as it is.
+template <bool kFetch, class T> static inline T largest(const T* x, int64_t n) {
   constexpr int L = kLanes<T>;
   const T lowest = -T(__builtin_inf());
   Vec<T> top[kChains];
@@ -98,7 +99,10 @@ template <class T> static inline T largest(const T* x, int64_t n) {
   int64_t i = 0;
   for (; i + kChains * L <= n; i += kChains * L) {
 #pragma GCC unroll 4
-    for (int c = 0; c < kChains; c++) top[c] = maximum(top[c], load(x + i + c * L));
+    for (int c = 0; c < kChains; c++) {
+      if (kFetch) __builtin_prefetch(x + n + i + c * L);
+      top[c] = maximum(top[c], load(x + i + c * L));
+    }
   }
   for (; i + L <= n; i += L) top[0] = maximum(top[0], load(x + i));
   if (i < n) top[0] = maximum(top[0], firstLanes<T>(loadPartial(x + i, int(n - i)), int(n - i), lowest));

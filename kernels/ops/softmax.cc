@@ -9,13 +9,12 @@ namespace softmax {
 // Everything is relative to the row's maximum, so that e^x cannot overflow.
 // Where y goes past the caches, e^x waits in `held`.
 template <class T, bool kStream> static void forward(const T* x, T* y, T* held, int64_t n, bool logarithm) {
-  const T top = rows::largest(x, n);
+  const T top = rows::largest<true>(x, n);
   double total[1];
   if (logarithm) {
     rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = exp(rows::get(x + i, lanes) - top); });
     const T logSum = T(__builtin_log(total[0]));
     rows::each<T>(n, [=](int64_t i, int lanes) {
-      __builtin_prefetch(x + n + i);   // the next row, which comes from memory where there are many
       rows::putResult<kStream>(y + i, (rows::get(x + i, lanes) - top) - logSum, lanes);
     });
     return;
@@ -26,7 +25,6 @@ template <class T, bool kStream> static void forward(const T* x, T* y, T* held, 
   });
   const T scale = T(1 / total[0]);
   rows::each<T>(n, [=](int64_t i, int lanes) {
-    __builtin_prefetch(x + n + i);
     rows::putResult<kStream>(y + i, rows::get(held + i, lanes) * scale, lanes);
   });
 }
