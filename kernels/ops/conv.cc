@@ -1,13 +1,16 @@
 // conv: y from x [N, C, H, W] and w [O, C/groups, kH, kW]; convData: dx from dy [N, O, H', W'] and w (also the transposed convolution).
 // attrs: stride, padding before the image, dilation (height and width each), groups; then an optional program over the result.
 #include "conv_correlate.h"
+#include "conv_winograd.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
 namespace conv {
 
 template <class T> static int correlate(const Problem& p, bool isData, const Step& step, const Target& target, const Context& context) {
-  return Correlation<T>(p, isData, static_cast<const T*>(step.in[0].data), static_cast<const T*>(step.in[1].data), target, context).run();
+  const T *const image = static_cast<const T*>(step.in[0].data), *const w = static_cast<const T*>(step.in[1].data);
+  if (TileProduct<T>::applies(p)) return TileProduct<T>(p, isData, image, w, target, context).run();
+  return Correlation<T>(p, isData, image, w, target, context).run();
 }
 
 static int run(const Step& step, const Context& context, bool isData) {

@@ -180,12 +180,39 @@ describe.skipIf(!hasKernels)("native convolution", () => {
     });
   });
 
-  it.each([[[20, 3, 14, 13], [40, 3, 3, 3]], [[20, 16, 5, 4], [140, 16, 3, 3]]])("gives the same bits for any number of threads: %j", (xShape, wShape) => {
+  it("agrees with its f64 form, which is not computed in tiles, where 3x3 weights of many channels are", () => {
+    const cases: [number[], number[], number | [number, number]][] = [
+      [[2, 33, 12, 9], [34, 33, 3, 3], 1],
+      [[3, 37, 13, 9], [45, 37, 3, 3], 2],
+      [[1, 40, 20, 37], [33, 40, 3, 3], 0],
+      [[9, 34, 4, 4], [300, 34, 3, 3], 1],
+      [[1, 290, 12, 11], [33, 290, 3, 3], [0, 2]],
+      [[7, 32, 1, 20], [32, 32, 3, 3], [1, 0]],
+      [[1, 36, 3, 150], [61, 36, 3, 3], 1],
+      [[20, 130, 3, 4], [140, 130, 3, 3], 1],
+      [[9, 200, 13, 14], [36, 200, 3, 3], 1],
+      [[3, 70, 61, 50], [100, 70, 3, 3], 1],
+    ];
+    cases.forEach(([x, w, padding], i) => {
+      const results = [f32, f64].map((make) => {
+        const run = (a: Tensor, b: Tensor): Tensor => (i % 2 === 0 ? conv2d(a, b, null, { padding }) : F.tanh(conv2d(a, b, make([w[0]], 2), { padding })));
+        return evaluate(kernelBackend, run, () => [make(x), make(w, 1)]);
+      });
+      expect(largestDifference(results[0], results[1]), JSON.stringify([x, w, padding])).toBeLessThan(2e-4);
+    });
+  });
+
+  it.each([
+    [[20, 3, 14, 13], [40, 3, 3, 3], 2],
+    [[20, 16, 5, 4], [140, 16, 3, 3], 2],
+    [[20, 35, 5, 4], [140, 35, 3, 3], 1],
+    [[3, 33, 60, 40], [36, 33, 3, 3], 1],
+  ])("gives the same bits for any number of threads: %j, %j, stride %i", (xShape, wShape, stride) => {
     const loaded = loadAddon();
     if (!("addon" in loaded)) throw new Error(loaded.reason);
     const before = loaded.addon.threads();
     const make = () => [f32(xShape), f32(wShape, 1)];
-    const run = (x: Tensor, w: Tensor): Tensor => F.relu(conv2d(x, w, null, { padding: 1, stride: 2 }));
+    const run = (x: Tensor, w: Tensor): Tensor => F.relu(conv2d(x, w, null, { padding: 1, stride }));
     const results = [1, 2, 5].map((threads) => {
       loaded.addon.setThreads(threads);
       return evaluate(kernelBackend, run, make);
