@@ -1,9 +1,10 @@
 // convWeight: dw [O, C/groups, kH, kW] from x [N, C, H, W] and dy [N, O, H', W']; attrs as for conv.
-// Many output channels: conv_weight_product.h. Few: dw[o, c, k] is a dot product over all images and pixels of dy and x shifted by tap k. Both are laid out so
-// that a shift is an address and the pixels are one run; the gaps between rows are zeros in dy. A block of dot products keeps its sums in registers as whole
-// vectors, so neither operand is transposed and one input channel is as good as many. Images are summed in groups of fixed size, then the groups in order:
-// same bits for any number of threads.
+// 3x3 weights of many channels: conv_weight_winograd.h. Many output channels otherwise: conv_weight_product.h. Few: dw[o, c, k] is a dot product over all
+// images and pixels of dy and x shifted by tap k. Both are laid out so that a shift is an address and the pixels are one run; the gaps between rows are zeros
+// in dy. A block of dot products keeps its sums in registers as whole vectors, so neither operand is transposed and one input channel is as good as many.
+// Images are summed in groups of fixed size, then the groups in order: same bits for any number of threads.
 #include "conv_weight_product.h"
+#include "conv_weight_winograd.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -204,6 +205,8 @@ template <class T> class WeightGradient {
 template <class T> static int weightGradient(const Problem& p, const Step& step, const Context& context) {
   const T *const x = static_cast<const T*>(step.in[0].data), *const dy = static_cast<const T*>(step.in[1].data);
   T* const dw = static_cast<T*>(step.out[0].data);
+  TileWeightGradient<T> tiles(p, x, dy, dw, context);
+  if (tiles.applies()) return tiles.run();
   WeightProduct<T> product(p, x, dy, dw, context);
   return product.suits() ? product.run() : WeightGradient<T>(p, x, dy, dw, context).run();
 }

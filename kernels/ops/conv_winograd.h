@@ -19,7 +19,7 @@ template <class T> class TileProduct {
   static constexpr int64_t kPanels = 6;              // panels of weights per block of result channels,
   static constexpr int64_t kOwnPanels = 3;           // and where a task transforms the weights that it needs
   static constexpr int64_t kKeptBytes = 512 << 10;   // of transformed weights, which stay in L2 from one task to the next. Of more,
-  static constexpr int64_t kShareBytes = 8 << 20;    // up to this much of transformed tiles, all tiles are made first and a task takes a block of result channels
+  static constexpr int64_t kShareBytes = 8 << 20;    // and up to this much of transformed tiles, all tiles are made first and a task takes a block of result channels
   static constexpr int64_t kUnit = gemm::kRows % 4 == 0 ? 4 : 2;   // rows of weights that are packed well
 
   static bool applies(const Problem& p) {
@@ -31,9 +31,11 @@ template <class T> class TileProduct {
 
   TileProduct(const Problem& p, bool isData, const T* image, const T* w, const Target& target, const Context& context)
       : isData_(isData), batch_(p.batch), channels_(isData ? p.out : p.in), rows_(isData ? p.in : p.out), w_(w), image_(image), target_(target), context_(context),
-        down_(half(target.height())), across_(half(target.width())), tileBlocks_(batch_ * down_, larger(1, (channels_ > kManyChannels ? kTiles / 2 : kTiles) / across_)),
+        down_(half(target.height())), across_(half(target.width())),
+        tileBlocks_(batch_ * down_, larger(1, (channels_ > kManyChannels ? kTiles / 2 : kTiles) / across_)),
         tilePitch_(apart(tileBlocks_.begin(1) * across_ + kLanes<T>)), tileStride_(apart(channels_ * tilePitch_)), panels_(ceilDiv(rows_, kUnit), gemm::kRows / kUnit),
-        byRows_(winograd::kPoints * channels_ * rows_ * int64_t(sizeof(T)) > kKeptBytes && tileBytes() * tileBlocks_.pieces <= kShareBytes), rowBlocks_(panels_.pieces, byRows_ ? kOwnPanels : kPanels) {
+        byRows_(winograd::kPoints * channels_ * rows_ * int64_t(sizeof(T)) > kKeptBytes && tileBytes() * tileBlocks_.pieces <= kShareBytes),
+        rowBlocks_(panels_.pieces, byRows_ ? kOwnPanels : kPanels) {
     for (int d = 0; d < 2; d++) size_[d] = isData ? p.y[d] : p.x[d], pad_[d] = isData ? 2 - p.pad[d] : p.pad[d];
   }
 

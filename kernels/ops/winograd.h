@@ -1,7 +1,8 @@
 // Winograd's F(2x2, 3x3): two by two results of a 3x3 convolution from a 4x4 tile d of the image with 16 multiplications where 36 are usual,
 //   Y = A^T [(G g G^T) . (B^T d B)] A,   tiles overlapping by two pixels
 //   B^T d = (d0 - d2, d1 + d2, d2 - d1, d1 - d3),   G g = (g0, (g0 + g1 + g2) / 2, (g0 - g1 + g2) / 2, g2),   A^T m = (m0 + m1 + m2, m1 - m2 - m3)
-// (Lavin and Gray 2016, arXiv 1509.09308, section 4.1). Here: the three transforms, on vectors that lie across weights or tiles.
+// (Lavin and Gray 2016, arXiv 1509.09308, section 4.1). Here: the three transforms, on vectors that lie across weights or
+// tiles, and their adjoints, for the gradient of the weights.
 #pragma once
 #include "conv_pairs.h"
 
@@ -75,6 +76,59 @@ template <class T> static inline void transformResult(const T* m, int64_t stride
     };
     finish(to + 2 * t, first);
     if (rows > 1) finish(to + pitch + 2 * t, second);
+  }
+}
+
+// The same transforms across channels. The image: one vector of channels of a tile whose pixels are `step` and whose rows are `row` apart.
+template <class T> static inline void transformTile(const T* pixels, int64_t row, int64_t step, T* to, int64_t stride) {
+  Vec<T> across[kSide][kSide];
+#pragma GCC unroll 4
+  for (int i = 0; i < kSide; i++) {
+    const T* const p = pixels + i * row;
+    imageLine(load(p), load(p + step), load(p + 2 * step), load(p + 3 * step), across[i]);
+  }
+#pragma GCC unroll 4
+  for (int j = 0; j < kSide; j++) {
+    Vec<T> down[kSide];
+    imageLine(across[0][j], across[1][j], across[2][j], across[3][j], down);
+#pragma GCC unroll 4
+    for (int i = 0; i < kSide; i++) store(to + (i * kSide + j) * stride, down[i]);
+  }
+}
+
+// A dy A^T of a tile of results: A y = (y0, y0 + y1, y0 - y1, -y1). The first `lanes` lanes are stored.
+template <class T> static inline void transformGradient(const T* pixels, int64_t row, int64_t step, T* to, int64_t stride, int lanes) {
+  const auto line = [](Vec<T> y0, Vec<T> y1, Vec<T> (&a)[kSide]) { a[0] = y0, a[1] = y0 + y1, a[2] = y0 - y1, a[3] = -y1; };
+  Vec<T> top[kSide], bottom[kSide];
+  line(load(pixels), load(pixels + step), top);
+  line(load(pixels + row), load(pixels + row + step), bottom);
+#pragma GCC unroll 4
+  for (int j = 0; j < kSide; j++) {
+    Vec<T> down[kSide];
+    line(top[j], bottom[j], down);
+#pragma GCC unroll 4
+    for (int i = 0; i < kSide; i++) {
+      if (lanes == kLanes<T>) store(to + (i * kSide + j) * stride, down[i]);
+      else storePartial(to + (i * kSide + j) * stride, down[i], lanes);
+    }
+  }
+}
+
+// G^T u G of the sums of all tiles: G^T u = (u0 + (u1 + u2) / 2, (u1 - u2) / 2, (u1 + u2) / 2 + u3). Tap k at to + k * step.
+template <class T> static inline void transformSums(const Vec<T> (&u)[kPoints], T* to, int64_t step) {
+  const auto line = [](Vec<T> u0, Vec<T> u1, Vec<T> u2, Vec<T> u3, Vec<T> (&g)[3]) {
+    const Vec<T> middle = (u1 + u2) * 0.5f;
+    g[0] = u0 + middle, g[1] = (u1 - u2) * 0.5f, g[2] = middle + u3;
+  };
+  Vec<T> down[kSide][3];
+#pragma GCC unroll 4
+  for (int j = 0; j < kSide; j++) line(u[j], u[kSide + j], u[2 * kSide + j], u[3 * kSide + j], down[j]);
+#pragma GCC unroll 4
+  for (int i = 0; i < 3; i++) {
+    Vec<T> across[3];
+    line(down[0][i], down[1][i], down[2][i], down[3][i], across);
+#pragma GCC unroll 4
+    for (int j = 0; j < 3; j++) store(to + (i * 3 + j) * step, across[j]);
   }
 }
 

@@ -180,7 +180,7 @@ describe.skipIf(!hasKernels)("native convolution", () => {
     });
   });
 
-  it("agrees with its f64 form, which is not computed in tiles, where 3x3 weights of many channels are", () => {
+  it("agrees with its f64 form, which is not computed in tiles, where 3x3 weights of many channels are, both gradients too", () => {
     const cases: [number[], number[], number | [number, number]][] = [
       [[2, 33, 12, 9], [34, 33, 3, 3], 1],
       [[3, 37, 13, 9], [45, 37, 3, 3], 2],
