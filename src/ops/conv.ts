@@ -124,6 +124,8 @@ export const conv1d = (x: Tensor, weight: Tensor, bias?: Tensor | null, options?
 /**
  * 2-d convolution (cross-correlation) of x [N, C, H, W] or [C, H, W] with weight [O, C/groups, kH, kW] and bias [O]. Result [N, O, H', W'] with
  * H' = floor((H + 2 padding - dilation (kH - 1) - 1) / stride) + 1.
+ * In f32, 3x3 weights with 32 channels or more on both sides, stride and dilation 1 and one group are multiplied in tiles (Winograd's F(2x2, 3x3); Lavin and
+ * Gray 2016, arXiv 1509.09308), which rounds differently by about a bit, and makes NaN of an infinity in the image. f64 is computed as it is defined.
  *
  * @throws GraftError `shape`, `argument`, `dtype` for shapes, settings and dtypes that do not fit.
  * @example F.relu(F.conv2d(images, weight, bias, { stride: 2, padding: 1 }));
