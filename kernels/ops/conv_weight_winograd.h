@@ -19,21 +19,21 @@ template <class T> class TileWeightGradient {
   static constexpr int64_t kShareBytes = 16 << 20;   // of all transformed tiles, where a task takes some channels and all tiles
 
   TileWeightGradient(const Problem& p, const T* x, const T* dy, T* dw, const Context& context)
-      : p_(p), x_(x), dy_(dy), dw_(dw), context_(context), down_(half(p.y[0])), across_(half(p.y[1])), tileBlocks_(p.batch * down_, larger(1, kTiles / larger(1, across_))),
-        tiles_(tileBlocks_.begin(1) * across_), rowPanels_(ceilDiv(p.out, kUnit), gemm::kRows / kUnit), rowBlocks_(rowPanels_.pieces, kPanels),
+      : p_(p), x_(x), dy_(dy), dw_(dw), context_(context), grid_(p.batch, p.y[0], p.y[1], kTiles), tiles_(grid_.tiles(0)),
+        rowPanels_(ceilDiv(p.out, kUnit), gemm::kRows / kUnit), rowBlocks_(rowPanels_.pieces, kPanels),
         colPanels_(ceilDiv(p.in, L), gemm::kVecs), colBlocks_(colPanels_.pieces, larger(1, kColumns / (gemm::kVecs * L))),
-        imageStride_(apart(tiles_ * colPanels_.units * L)), gradientStride_(apart(tiles_ * p.out + L)) {}
+        imageStride_(oddLines(tiles_ * colPanels_.units * L)), gradientStride_(oddLines(tiles_ * p.out + L)) {}
 
-  bool applies() const { return TileProduct<T>::applies(p_) && (byTiles() || blockBytes() * tileBlocks_.pieces <= kShareBytes); }
+  bool applies() const { return TileProduct<T>::applies(p_) && (byTiles() || blockBytes() * grid_.blocks.pieces <= kShareBytes); }
 
   int run() {
     const bool byTile = byTiles();
     const int64_t unit = int64_t(sizeof(T)), rows = byTile ? p_.out : rowOf(rowBlocks_.begin(1)), cols = byTile ? colPanels_.units * L : colPanels_.begin(colBlocks_.begin(1)) * L;
-    sumPitch_ = apart(cols), sumStride_ = apart(rows * sumPitch_);
-    const gemm::Cut pieces(tileBlocks_.pieces, byTile ? ceilDiv(tileBlocks_.pieces, smaller(kTasks, larger(1, kAllSumBytes / sumBytes()))) : tileBlocks_.pieces);
-    const int64_t sharedBytes = byTile ? pieces.pieces * sumBytes() : tileBlocks_.pieces * blockBytes();
+    sumPitch_ = oddLines(cols), sumStride_ = oddLines(rows * sumPitch_);
+    const gemm::Cut pieces(grid_.blocks.pieces, byTile ? ceilDiv(grid_.blocks.pieces, smaller(kTasks, larger(1, kAllSumBytes / sumBytes()))) : grid_.blocks.pieces);
+    const int64_t sharedBytes = byTile ? pieces.pieces * sumBytes() : grid_.blocks.pieces * blockBytes();
     const int64_t partCols = colPanels_.begin(colBlocks_.begin(1)) * L, partRows = rowOf(rowBlocks_.begin(1)) + L;
-    const int64_t height = 2 * tileBlocks_.begin(1) + 2, width = 2 * across_ + 2;
+    const int64_t height = 2 * grid_.rows(0) + 2, width = 2 * grid_.across + 2;
     int64_t at = 0;
     const auto reserve = [&](int64_t bytes) { const int64_t begin = at; at += roundUp(bytes, 64); return begin; };
     const int64_t pixelsAt = reserve((height * width * larger(partCols, partRows) + L) * unit), ownAt = reserve(byTile ? blockBytes() : sumBytes());
@@ -61,11 +61,11 @@ template <class T> class TileWeightGradient {
       inParallel(p_.out, [&](const Memory& m, int64_t row) { finish(m, common + row * sumPitch_, pieces.pieces, row, 0, p_.in); });
       return failed ? memoryShort() : 0;
     }
-    inParallel(tileBlocks_.pieces * parts, [&](const Memory& m, int64_t i) { fill(m, common + i / parts * blockBytes() / unit, i / parts, i % parts); });
+    inParallel(grid_.blocks.pieces * parts, [&](const Memory& m, int64_t i) { fill(m, common + i / parts * blockBytes() / unit, i / parts, i % parts); });
     inParallel(rowBlocks_.pieces * colBlocks_.pieces, [&](const Memory& m, int64_t i) {
       const int64_t r = i / colBlocks_.pieces, c = i % colBlocks_.pieces, row0 = rowOf(rowBlocks_.begin(r)), row1 = rowOf(rowBlocks_.begin(r + 1));
       const int64_t col0 = colPanels_.begin(colBlocks_.begin(c)) * L, col1 = smaller(p_.in, colPanels_.begin(colBlocks_.begin(c + 1)) * L);
-      for (int64_t block = 0; block < tileBlocks_.pieces; block++)
+      for (int64_t block = 0; block < grid_.blocks.pieces; block++)
         multiply(m.own, common + block * blockBytes() / unit, block, rowBlocks_.begin(r), rowBlocks_.begin(r + 1), colBlocks_.begin(c), colBlocks_.begin(c + 1), block > 0);
       for (int64_t row = row0; row < row1; row++) finish(m, m.own + (row - row0) * sumPitch_, 1, row, col0, col1);
     });
@@ -78,23 +78,12 @@ template <class T> class TileWeightGradient {
   };
   static constexpr int64_t L = kLanes<T>, kUnit = TileProduct<T>::kUnit;
 
-  static int64_t half(int64_t n) { return (n + 1) / 2; }
-  static int64_t apart(int64_t n) { return roundUp(n, 16) | 16; }
   int memoryShort() const { return rows::fail(context_, "convWeight", "no memory for its working buffers"); }
   bool byTiles() const { return winograd::kPoints * p_.out * colPanels_.units * L * int64_t(sizeof(T)) <= kSumBytes; }
   int64_t rowOf(int64_t panel) const { return smaller(p_.out, rowPanels_.begin(panel) * kUnit); }
   // The transformed tiles of a block: those of the image, then those of the gradient.
   int64_t blockBytes() const { return winograd::kPoints * (imageStride_ + gradientStride_) * int64_t(sizeof(T)); }
   int64_t sumBytes() const { return winograd::kPoints * sumStride_ * int64_t(sizeof(T)); }
-
-  // f(image, first row of tiles in it, count, tiles before it) for the parts of a block that lie in one image each.
-  template <class F> void eachImage(int64_t block, const F& f) const {
-    const int64_t begin = tileBlocks_.begin(block), end = tileBlocks_.begin(block + 1);
-    for (int64_t row = begin, count; row < end; row += count) {
-      count = smaller(down_ - row % down_, end - row);
-      f(row / down_, row % down_, count, (row - begin) * across_);
-    }
-  }
 
   void fill(const Memory& m, T* to, int64_t block, int64_t part) const {
     if (part < colBlocks_.pieces) fillImage(m, to, block, part);
@@ -118,11 +107,11 @@ template <class T> class TileWeightGradient {
   // Panels of channels: point q of (tile t, channel c) is to[q * imageStride_ + first * tiles_ + t * width + c - first] where the panel begins at `first`.
   void fillImage(const Memory& m, T* to, int64_t block, int64_t part) const {
     const int64_t panel0 = colBlocks_.begin(part), panel1 = colBlocks_.begin(part + 1), col0 = colPanels_.begin(panel0) * L, step = colPanels_.begin(panel1) * L - col0;
-    const int64_t pitch = 2 * across_ + 2, pixels = p_.x[0] * p_.x[1];
-    eachImage(block, [&](int64_t image, int64_t first, int64_t count, int64_t before) {
+    const int64_t pitch = 2 * grid_.across + 2, pixels = p_.x[0] * p_.x[1];
+    grid_.eachImage(block, [&](int64_t image, int64_t first, int64_t count, int64_t before) {
       turnPixels(m.pixels, x_ + (image * p_.in + col0) * pixels, p_.x[0], p_.x[1], smaller(step, p_.in - col0), step, 2 * first - p_.pad[0], 2 * count + 2, p_.pad[1], pitch);
-      for (int64_t t = 0; t < count * across_; t++) {
-        const T* const corner = m.pixels + (t / across_ * 2 * pitch + t % across_ * 2) * step;
+      for (int64_t t = 0; t < count * grid_.across; t++) {
+        const T* const corner = m.pixels + (t / grid_.across * 2 * pitch + t % grid_.across * 2) * step;
         for (int64_t panel = panel0; panel < panel1; panel++) {
           const int64_t begin = colPanels_.begin(panel) * L, width = colPanels_.begin(panel + 1) * L - begin;
           for (int64_t v = 0; v < width; v += L) winograd::transformTile(corner + begin - col0 + v, pitch * step, step, to + begin * tiles_ + (before + t) * width + v, imageStride_);
@@ -134,11 +123,11 @@ template <class T> class TileWeightGradient {
   // Panels of result channels in the same way.
   void fillGradient(const Memory& m, T* to, int64_t block, int64_t part) const {
     const int64_t panel0 = rowBlocks_.begin(part), panel1 = rowBlocks_.begin(part + 1), row0 = rowOf(panel0), rows = rowOf(panel1) - row0, step = roundUp(rows, 4);
-    const int64_t pitch = 2 * across_, pixels = p_.y[0] * p_.y[1], last = (tileBlocks_.begin(block + 1) - tileBlocks_.begin(block)) * across_ - 1;
-    eachImage(block, [&](int64_t image, int64_t first, int64_t count, int64_t before) {
+    const int64_t pitch = 2 * grid_.across, pixels = p_.y[0] * p_.y[1], last = grid_.tiles(block) - 1;
+    grid_.eachImage(block, [&](int64_t image, int64_t first, int64_t count, int64_t before) {
       turnPixels(m.pixels, dy_ + (image * p_.out + row0) * pixels, p_.y[0], p_.y[1], rows, step, 2 * first, 2 * count, 0, pitch);
-      for (int64_t t = 0; t < count * across_; t++) {
-        const T* const corner = m.pixels + (t / across_ * 2 * pitch + t % across_ * 2) * step;
+      for (int64_t t = 0; t < count * grid_.across; t++) {
+        const T* const corner = m.pixels + (t / grid_.across * 2 * pitch + t % grid_.across * 2) * step;
         for (int64_t panel = panel0; panel < panel1; panel++) {
           const int64_t begin = rowOf(panel), height = rowOf(panel + 1) - begin;
           for (int64_t r = 0; r < height; r += L) {
@@ -152,7 +141,7 @@ template <class T> class TileWeightGradient {
 
   // Adds a block of tiles to the sums of some panels: point q of (row, col) is sums[q * sumStride_ + row * sumPitch_ + col], from the first of them on.
   void multiply(T* sums, const T* tiles, int64_t block, int64_t row0, int64_t row1, int64_t col0, int64_t col1, bool add) const {
-    const int64_t count = (tileBlocks_.begin(block + 1) - tileBlocks_.begin(block)) * across_;
+    const int64_t count = grid_.tiles(block);
     const T* const gradient = tiles + winograd::kPoints * imageStride_;
     for (int64_t q = 0; q < winograd::kPoints; q++) {
       for (int64_t j = col0; j < col1; j++) {
@@ -184,8 +173,7 @@ template <class T> class TileWeightGradient {
   const T *x_, *dy_;
   T* dw_;
   const Context& context_;
-  const int64_t down_, across_;             // tiles of an image
-  const gemm::Cut tileBlocks_;              // of rows of tiles of all images
+  const TileGrid grid_;
   const int64_t tiles_;                     // of a block at most
   const gemm::Cut rowPanels_, rowBlocks_;   // of kUnit result channels; of panels
   const gemm::Cut colPanels_, colBlocks_;   // of vectors of channels; of panels

@@ -11,9 +11,34 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace conv {
 
+// The tiles of all images, two rows of results high each: `across` by `down` in an image, cut into blocks of whole rows of tiles.
+struct TileGrid {
+  int64_t down, across;
+  gemm::Cut blocks;
+
+  TileGrid(int64_t batch, int64_t height, int64_t width, int64_t most) : down(half(height)), across(half(width)), blocks(batch * down, larger(1, most / larger(1, across))) {}
+  static int64_t half(int64_t n) { return (n + 1) / 2; }
+
+  int64_t rows(int64_t block) const { return blocks.begin(block + 1) - blocks.begin(block); }
+  int64_t tiles(int64_t block) const { return rows(block) * across; }   // of block 0 the most
+
+  // f(image, first row of tiles in it, count, tiles before it) for the parts of a block that lie in one image each.
+  template <class F> void eachImage(int64_t block, const F& f) const {
+    const int64_t begin = blocks.begin(block), end = blocks.begin(block + 1);
+    for (int64_t row = begin, count; row < end; row += count) {
+      count = smaller(down - row % down, end - row);
+      f(row / down, row % down, count, (row - begin) * across);
+    }
+  }
+};
+
+// A stride of an odd number of cache lines: what lies that far apart and is written together would otherwise share few sets of a cache.
+static inline int64_t oddLines(int64_t elements) { return roundUp(elements, 16) | 16; }
+
 template <class T> class TileProduct {
  public:
   static constexpr int64_t kLeast = 32;              // channels, and tiles
+  static constexpr int64_t kWidest = 1024;           // tiles across: a task's memory grows with them
   static constexpr int64_t kTiles = 64;              // per task, in whole rows of them
   static constexpr int64_t kManyChannels = 256;      // beyond which it is half as many
   static constexpr int64_t kPanels = 6;              // panels of weights per block of result channels,
@@ -26,28 +51,28 @@ template <class T> class TileProduct {
     if (sizeof(T) != 4 || p.groups != 1 || p.in < kLeast || p.out < kLeast) return false;
     for (int d = 0; d < 2; d++)
       if (p.kernel[d] != 3 || p.stride[d] != 1 || p.dilation[d] != 1 || p.pad[d] < 0 || p.pad[d] > 2) return false;
-    return p.batch * half(p.y[0]) * half(p.y[1]) >= kLeast && p.batch * half(p.x[0]) * half(p.x[1]) >= kLeast;
+    const auto tiles = [&](const int64_t (&size)[2]) { return p.batch * TileGrid::half(size[0]) * TileGrid::half(size[1]); };
+    return tiles(p.x) >= kLeast && tiles(p.y) >= kLeast && TileGrid::half(larger(p.x[1], p.y[1])) <= kWidest;
   }
 
   TileProduct(const Problem& p, bool isData, const T* image, const T* w, const Target& target, const Context& context)
-      : isData_(isData), batch_(p.batch), channels_(isData ? p.out : p.in), rows_(isData ? p.in : p.out), w_(w), image_(image), target_(target), context_(context),
-        down_(half(target.height())), across_(half(target.width())),
-        tileBlocks_(batch_ * down_, larger(1, (channels_ > kManyChannels ? kTiles / 2 : kTiles) / across_)),
-        tilePitch_(apart(tileBlocks_.begin(1) * across_ + kLanes<T>)), tileStride_(apart(channels_ * tilePitch_)), panels_(ceilDiv(rows_, kUnit), gemm::kRows / kUnit),
-        byRows_(winograd::kPoints * channels_ * rows_ * int64_t(sizeof(T)) > kKeptBytes && tileBytes() * tileBlocks_.pieces <= kShareBytes),
+      : isData_(isData), channels_(isData ? p.out : p.in), rows_(isData ? p.in : p.out), w_(w), image_(image), target_(target), context_(context),
+        grid_(p.batch, target.height(), target.width(), channels_ > kManyChannels ? kTiles / 2 : kTiles),
+        tilePitch_(oddLines(grid_.tiles(0) + kLanes<T>)), tileStride_(oddLines(channels_ * tilePitch_)), panels_(ceilDiv(rows_, kUnit), gemm::kRows / kUnit),
+        byRows_(winograd::kPoints * channels_ * rows_ * int64_t(sizeof(T)) > kKeptBytes && tileBytes() * grid_.blocks.pieces <= kShareBytes),
         rowBlocks_(panels_.pieces, byRows_ ? kOwnPanels : kPanels) {
     for (int d = 0; d < 2; d++) size_[d] = isData ? p.y[d] : p.x[d], pad_[d] = isData ? 2 - p.pad[d] : p.pad[d];
   }
 
   int run() {
     constexpr int64_t L = kLanes<T>, unit = int64_t(sizeof(T));
-    weightStride_ = apart(channels_ * (byRows_ ? rowBlock() : rows_) + L), productStride_ = apart(rowBlock() * tilePitch_), pixelPitch_ = 2 * across_ + 2;
-    const int64_t weightBytes = winograd::kPoints * weightStride_ * unit, sharedBytes = byRows_ ? tileBytes() * tileBlocks_.pieces : weightBytes;
+    weightStride_ = oddLines(channels_ * (byRows_ ? rowBlock() : rows_) + L), productStride_ = oddLines(rowBlock() * tilePitch_), pixelPitch_ = 2 * grid_.across + 2;
+    const int64_t weightBytes = winograd::kPoints * weightStride_ * unit, sharedBytes = byRows_ ? tileBytes() * grid_.blocks.pieces : weightBytes;
     int64_t at = 0;
     const auto reserve = [&](int64_t elements) { const int64_t begin = at; at += roundUp(elements * unit, 64); return begin; };
-    const int64_t tapsAt = reserve(9 * channels_ * gemm::kRows + L), pixelsAt = reserve((2 * tileBlocks_.begin(1) + 2) * pixelPitch_ + 3 * L);
+    const int64_t tapsAt = reserve(9 * channels_ * gemm::kRows + L), pixelsAt = reserve((2 * grid_.rows(0) + 2) * pixelPitch_ + 3 * L);
     const int64_t ownAt = reserve(byRows_ ? weightBytes / unit : tileBytes() / unit), productsAt = reserve(winograd::kPoints * productStride_ + L);
-    const int64_t blockAt = reserve(target_.direct() ? 0 : rowBlock() * 2 * smaller(down_, tileBlocks_.begin(1)) * target_.width()), runnerAt = reserve(target_.memoryBytes() / unit + 1);
+    const int64_t blockAt = reserve(target_.direct() ? 0 : rowBlock() * 2 * smaller(grid_.down, grid_.rows(0)) * target_.width()), runnerAt = reserve(target_.memoryBytes() / unit + 1);
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(sharedBytes + at)));
     if (!shared) return memoryShort();
     T* const common = reinterpret_cast<T*>(shared);
@@ -63,7 +88,7 @@ template <class T> class TileProduct {
     };
     if (byRows_) {
       const gemm::Cut parts(channels_, kLeast);
-      inParallel(tileBlocks_.pieces * parts.pieces, 1, [&](const Memory& m, int64_t from, int64_t to) {
+      inParallel(grid_.blocks.pieces * parts.pieces, 1, [&](const Memory& m, int64_t from, int64_t to) {
         for (int64_t i = from; i < to; i++) fillTiles(m, common + i / parts.pieces * tileBytes() / unit, i / parts.pieces, parts.begin(i % parts.pieces), parts.begin(i % parts.pieces + 1));
       });
     } else {
@@ -71,12 +96,12 @@ template <class T> class TileProduct {
         for (int64_t i = from; i < to; i++) packWeights(m, common + rowOf(rowBlocks_.begin(i)) * channels_, i);
       });
     }
-    inParallel(byRows_ ? rowBlocks_.pieces : tileBlocks_.pieces, 1, [&](const Memory& m, int64_t from, int64_t to) {
+    inParallel(byRows_ ? rowBlocks_.pieces : grid_.blocks.pieces, 1, [&](const Memory& m, int64_t from, int64_t to) {
       target_.withRunner(m.runner, [&](ProgramRunner* runner) {
         for (int64_t i = from; i < to; i++) {
           if (byRows_) packWeights(m, m.own, i);
           else fillTiles(m, m.own, i, 0, channels_);
-          for (int64_t j = 0; j < (byRows_ ? tileBlocks_.pieces : rowBlocks_.pieces); j++) {
+          for (int64_t j = 0; j < (byRows_ ? grid_.blocks.pieces : rowBlocks_.pieces); j++) {
             const int64_t tiles = byRows_ ? j : i, rows = byRows_ ? i : j;
             if (byRows_) multiply(m, m.own, common + j * tileBytes() / unit, tiles, rows);
             else multiply(m, common + rowOf(rowBlocks_.begin(j)) * channels_, m.own, tiles, rows);
@@ -94,14 +119,11 @@ template <class T> class TileProduct {
     char* runner;
   };
 
-  static int64_t half(int64_t n) { return (n + 1) / 2; }
   int memoryShort() const { return rows::fail(context_, "conv", "no memory for its working buffers"); }
 
   int64_t rowOf(int64_t panel) const { return smaller(rows_, panels_.begin(panel) * kUnit); }
   int64_t rowBlock() const { return rowOf(rowBlocks_.begin(1)); }
   int64_t tileBytes() const { return winograd::kPoints * tileStride_ * int64_t(sizeof(T)); }
-  // Room for what whole vectors write too much, and an odd number of lines between what is written at once, which would otherwise share few sets of a cache.
-  static int64_t apart(int64_t n) { return roundUp(n, 16) | 16; }
 
   // A block of transformed weights: point q of (row r, channel c) of a panel is [q * weightStride_ + c * height + r] from where the panel begins.
   void packWeights(const Memory& m, T* to, int64_t rowBlock) const {
@@ -128,21 +150,12 @@ template <class T> class TileProduct {
     }
   }
 
-  // f(image, first row of tiles in it, count, tiles before it) for the parts of a block that lie in one image each.
-  template <class F> void eachImage(int64_t block, const F& f) const {
-    const int64_t begin = tileBlocks_.begin(block), end = tileBlocks_.begin(block + 1);
-    for (int64_t row = begin, count; row < end; row += count) {
-      count = smaller(down_ - row % down_, end - row);
-      f(row / down_, row % down_, count, (row - begin) * across_);
-    }
-  }
-
   // Channels [from, to) of a block of tiles: point q of (channel c, tile t) is tiles[q * tileStride_ + c * tilePitch_ + t].
   void fillTiles(const Memory& m, T* tiles, int64_t block, int64_t from, int64_t to) const {
-    eachImage(block, [&](int64_t image, int64_t first, int64_t count, int64_t before) {
+    grid_.eachImage(block, [&](int64_t image, int64_t first, int64_t count, int64_t before) {
       for (int64_t c = from; c < to; c++) {
         copyPixels(m.pixels, image_ + (image * channels_ + c) * size_[0] * size_[1], 2 * first - pad_[0], 2 * count + 2);
-        for (int64_t i = 0; i < count; i++) winograd::transformImage(m.pixels + 2 * i * pixelPitch_, pixelPitch_, across_, tiles + c * tilePitch_ + before + i * across_, tileStride_);
+        for (int64_t i = 0; i < count; i++) winograd::transformImage(m.pixels + 2 * i * pixelPitch_, pixelPitch_, grid_.across, tiles + c * tilePitch_ + before + i * grid_.across, tileStride_);
       }
     });
   }
@@ -163,7 +176,7 @@ template <class T> class TileProduct {
 
   void multiply(const Memory& m, const T* weights, const T* tiles, int64_t block, int64_t rowBlock) const {
     constexpr int64_t L = kLanes<T>;
-    const int64_t count = (tileBlocks_.begin(block + 1) - tileBlocks_.begin(block)) * across_, row0 = rowOf(rowBlocks_.begin(rowBlock));
+    const int64_t count = grid_.tiles(block), row0 = rowOf(rowBlocks_.begin(rowBlock));
     const gemm::Cut vectors(ceilDiv(count, L), gemm::kVecs), steps(channels_, kSteps);
     for (int64_t q = 0; q < winograd::kPoints; q++) {
       for (int64_t k = 0; k < steps.pieces; k++) {
@@ -182,13 +195,13 @@ template <class T> class TileProduct {
 
   void finish(const Memory& m, ProgramRunner* runner, int64_t block, int64_t rowBlock) const {
     const int64_t row0 = rowOf(rowBlocks_.begin(rowBlock)), rows = rowOf(rowBlocks_.begin(rowBlock + 1)) - row0, width = target_.width();
-    eachImage(block, [&](int64_t image, int64_t first, int64_t count, int64_t before) {
+    grid_.eachImage(block, [&](int64_t image, int64_t first, int64_t count, int64_t before) {
       const int64_t top = 2 * first, height = smaller(2 * count, target_.height() - top);
       for (int64_t r = 0; r < rows; r++) {
         T* const to = target_.direct() ? static_cast<T*>(target_.direct()) + target_.pixel(image, row0 + r, top, 0) : m.block + r * height * width;
         const T* const from = m.products + r * tilePitch_ + before;
         for (int64_t i = 0; i < count; i++)
-          winograd::transformResult(from + i * across_, productStride_, to + 2 * i * width, width, smaller(2, height - 2 * i), width);
+          winograd::transformResult(from + i * grid_.across, productStride_, to + 2 * i * width, width, smaller(2, height - 2 * i), width);
       }
       if (!target_.direct()) target_.write(runner, image, row0, rows, top, height, 0, width, m.block, height * width, width);
     });
@@ -197,13 +210,12 @@ template <class T> class TileProduct {
   static constexpr int64_t kSteps = 256;   // channels at once: see gemm_tiles.h
 
   const bool isData_;
-  const int64_t batch_, channels_, rows_;   // summed channels and result channels
+  const int64_t channels_, rows_;           // summed channels and result channels
   int64_t size_[2], pad_[2];                // of the image
   const T *w_, *image_;
   const Target& target_;
   const Context& context_;
-  const int64_t down_, across_;             // tiles of an image
-  const gemm::Cut tileBlocks_;              // of rows of tiles of all images
+  const TileGrid grid_;
   const int64_t tilePitch_, tileStride_;
   const gemm::Cut panels_;                  // of kUnit rows of weights
   const bool byRows_;                       // a task is a block of result channels, for which it transforms the weights; otherwise a block of tiles, which it transforms
