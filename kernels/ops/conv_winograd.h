@@ -4,7 +4,7 @@
 #pragma once
 #include "conv_output.h"
 #include "conv_planes.h"
-#include "gemm_pack.h"
+#include "gemm_tiles.h"
 #include "winograd.h"
 
 namespace graft {
@@ -177,7 +177,7 @@ template <class T> class TileProduct {
   void multiply(const Memory& m, const T* weights, const T* tiles, int64_t block, int64_t rowBlock) const {
     constexpr int64_t L = kLanes<T>;
     const int64_t count = grid_.tiles(block), row0 = rowOf(rowBlocks_.begin(rowBlock));
-    const gemm::Cut vectors(ceilDiv(count, L), gemm::kVecs), steps(channels_, kSteps);
+    const gemm::Cut vectors(ceilDiv(count, L), gemm::kVecs), steps(channels_, gemm::kStepBlock);
     for (int64_t q = 0; q < winograd::kPoints; q++) {
       for (int64_t k = 0; k < steps.pieces; k++) {
         const int64_t c = steps.begin(k), K = steps.begin(k + 1) - c;
@@ -206,8 +206,6 @@ template <class T> class TileProduct {
       if (!target_.direct()) target_.write(runner, image, row0, rows, top, height, 0, width, m.block, height * width, width);
     });
   }
-
-  static constexpr int64_t kSteps = 256;   // channels at once: see gemm_tiles.h
 
   const bool isData_;
   const int64_t channels_, rows_;           // summed channels and result channels

@@ -19,6 +19,17 @@ template <class V> static inline void weightLine(V g0, V g1, V g2, V (&u)[kSide]
   u[0] = g0, u[1] = ends + middle, u[2] = ends - middle, u[3] = g2;
 }
 
+// The second half of B^T d B: the lines of its columns, point q to to[q * stride].
+template <class T> static inline void imageDown(const Vec<T> (&across)[kSide][kSide], T* to, int64_t stride) {
+#pragma GCC unroll 4
+  for (int j = 0; j < kSide; j++) {
+    Vec<T> down[kSide];
+    imageLine(across[0][j], across[1][j], across[2][j], across[3][j], down);
+#pragma GCC unroll 4
+    for (int i = 0; i < kSide; i++) store(to + (i * kSide + j) * stride, down[i]);
+  }
+}
+
 // Tiles of one row of tiles: point q of tile t is to[q * stride + t]. Rows of pixels are `pitch` apart; tile t begins at pixel 2 t. Whole vectors of tiles
 // are read and written, up to one vector too much.
 template <class T> static inline void transformImage(const T* pixels, int64_t pitch, int64_t tiles, T* to, int64_t stride) {
@@ -31,13 +42,7 @@ template <class T> static inline void transformImage(const T* pixels, int64_t pi
       const Vec<T> a = load(p), b = load(p + L), c = load(p + 2), d = load(p + 2 + L);
       imageLine(pairs::evens(a, b), pairs::odds(a, b), pairs::evens(c, d), pairs::odds(c, d), across[i]);
     }
-#pragma GCC unroll 4
-    for (int j = 0; j < kSide; j++) {
-      Vec<T> down[kSide];
-      imageLine(across[0][j], across[1][j], across[2][j], across[3][j], down);
-#pragma GCC unroll 4
-      for (int i = 0; i < kSide; i++) store(to + (i * kSide + j) * stride + t, down[i]);
-    }
+    imageDown(across, to + t, stride);
   }
 }
 
@@ -87,13 +92,7 @@ template <class T> static inline void transformTile(const T* pixels, int64_t row
     const T* const p = pixels + i * row;
     imageLine(load(p), load(p + step), load(p + 2 * step), load(p + 3 * step), across[i]);
   }
-#pragma GCC unroll 4
-  for (int j = 0; j < kSide; j++) {
-    Vec<T> down[kSide];
-    imageLine(across[0][j], across[1][j], across[2][j], across[3][j], down);
-#pragma GCC unroll 4
-    for (int i = 0; i < kSide; i++) store(to + (i * kSide + j) * stride, down[i]);
-  }
+  imageDown(across, to, stride);
 }
 
 // A dy A^T of a tile of results: A y = (y0, y0 + y1, y0 - y1, -y1). The first `lanes` lanes are stored.
