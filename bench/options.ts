@@ -27,7 +27,7 @@ npm run bench -- --from A.json --markdown FILE
 Times a training step (forward, backward, update), or a single kernel, in Graft and in its peers, which take turns.
 npm run bench:peers installs the JavaScript peers; PyTorch is measured where GRAFT_BENCH_PYTHON (or python3) has it.
 
-  --filter WORD     only workloads with this in their name
+  --filter WORDS    only workloads with one of these in their name, as in norm,softmax
   --group NAMES     only these groups: ${groups.join(", ")}
   --peers NAMES     only these peers: ${peerNames.join(", ")} (default: all that are here)
   --seconds N       how long each peer runs each workload (default 4)
@@ -93,7 +93,8 @@ export function parseOptions(args: readonly string[]): Options {
     return { does: "render", from: values.from, groups: inGroups, markdown: values.markdown };
   }
   const rounds = number("rounds", values.rounds, 5, true);
-  const found = workloads.filter(({ name, group }) => inGroups.includes(group) && name.includes(values.filter ?? ""));
+  const words = (values.filter ?? "").split(",");
+  const found = workloads.filter(({ name, group }) => inGroups.includes(group) && words.some((word) => name.includes(word)));
   if (found.length === 0) throw new BenchError(`bench: no workload matches --filter ${values.filter}. There are: ${workloads.filter(({ group }) => inGroups.includes(group)).map(({ name }) => name).join(", ")}.`);
   const milliseconds = (number("seconds", values.seconds, 4, false) * 1000) / rounds;
   return { does: "measure", workloads: found, peers: chosen("peers", values.peers, peerNames), milliseconds, rounds, json: values.json, markdown: values.markdown };

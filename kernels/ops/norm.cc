@@ -20,6 +20,7 @@ template <class T, bool kCentred, bool kStream> static void forwardRow(const T* 
     mean = T(total[0] / double(n));
   }
   rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) {
+    __builtin_prefetch(x + n + i);   // the next row, which comes from memory where there are many; a pass that writes past the caches keeps memory busy as it is
     const Vec<T> c = kCentred ? rows::get(x + i, lanes) - mean : rows::get(x + i, lanes);
     term[0] = c * c;
   });
@@ -27,7 +28,6 @@ template <class T, bool kCentred, bool kStream> static void forwardRow(const T* 
   stats[0] = mean;
   stats[1] = r;
   rows::each<T>(n, [=](int64_t i, int lanes) {
-    __builtin_prefetch(x + n + i);   // the next row, which comes from memory where there are many
     Vec<T> v = (kCentred ? rows::get(x + i, lanes) - mean : rows::get(x + i, lanes)) * r;
     if (w) v *= rows::get(w + i, lanes);
     if (b) v += rows::get(b + i, lanes);
@@ -58,6 +58,7 @@ template <class T, bool kCentred, bool kStream> static void backwardRow(const T*
   auto g = [=](int64_t i, int lanes) { return w ? rows::get(dy + i, lanes) * rows::get(w + i, lanes) : rows::get(dy + i, lanes); };
   double total[2];
   rows::sums<T, 2>(n, total, [=](int64_t i, int lanes, Vec<T>* term) {
+    __builtin_prefetch(x + 2 * n + i, 0, 2);   // the row after the next, into L2
     term[0] = g(i, lanes);
     term[1] = term[0] * xhat(i, lanes);
   });
@@ -74,6 +75,7 @@ template <class T, bool kCentred, bool kStream> static void backwardRow(const T*
 constexpr int64_t kRun = 32;           // rows added up in T before the sums go on in double
 constexpr int64_t kMaxTasks = 64;      // partial sums of dw and db, however many rows there are
 constexpr int64_t kWide = 16384;       // from this row length on the partial sums would take too much memory: dw and db get a pass of their own
+constexpr int64_t kApart = 160;        // elements between the sums of dw and db where they would otherwise lie a multiple of 4 KiB apart and share their part of L1 with the rows
 constexpr int64_t kColumns = 256;      // columns per task of that pass
 
 template <class T> struct Gradients {
@@ -123,24 +125,25 @@ template <class T> static int backward(const Context& context, const Gradients<T
   }
   // A task's rows are added up in runs in T (memory per thread), runs in double (memory per task), tasks in order at the end.
   const int64_t grain = rows::larger(rows::grain(n), rows::ceilDiv(g.rowCount, kMaxTasks)), tasks = rows::ceilDiv(g.rowCount, grain);
-  char* memory = static_cast<char*>(context.scratch(context.pool, 0, uint64_t(2 * n + 16) * (uint64_t(tasks) * sizeof(double) + uint64_t(context.threads) * sizeof(T))));
+  const int64_t width = n % 512 == 0 ? n + kApart : n, both = 2 * width;
+  char* memory = static_cast<char*>(context.scratch(context.pool, 0, uint64_t(both + 16) * (uint64_t(tasks) * sizeof(double) + uint64_t(context.threads) * sizeof(T))));
   if (!memory) return rows::fail(context, "normBackward", "no working memory for the partial sums");
   double* part = reinterpret_cast<double*>(memory);
-  T* runs = reinterpret_cast<T*>(part + tasks * 2 * n);
+  T* runs = reinterpret_cast<T*>(part + tasks * both);
   parallelFor(context, g.rowCount, grain, [&](int64_t begin, int64_t end, int worker) {
-    double* total = part + begin / grain * 2 * n;
-    T* sum = runs + worker * 2 * n;
-    memset(total, 0, size_t(2 * n) * sizeof(double));
+    double* total = part + begin / grain * both;
+    T* sum = runs + worker * both;
+    memset(total, 0, size_t(both) * sizeof(double));
     for (int64_t first = begin; first < end; first += kRun) {
-      memset(sum, 0, size_t(2 * n) * sizeof(T));
-      g.range(first, rows::smaller(first + kRun, end), g.dw ? sum : nullptr, g.db ? sum + n : nullptr);
-      for (int64_t j = 0; j < 2 * n; j++) total[j] += double(sum[j]);
+      memset(sum, 0, size_t(both) * sizeof(T));
+      g.range(first, rows::smaller(first + kRun, end), g.dw ? sum : nullptr, g.db ? sum + width : nullptr);
+      for (int64_t j = 0; j < both; j++) total[j] += double(sum[j]);
     }
   });
   parallelFor(context, n, 1024, [&](int64_t begin, int64_t end, int) {
     for (int64_t j = begin; j < end; j++) {
       double sumW = 0, sumB = 0;
-      for (int64_t i = 0; i < tasks; i++) sumW += part[i * 2 * n + j], sumB += part[i * 2 * n + n + j];
+      for (int64_t i = 0; i < tasks; i++) sumW += part[i * both + j], sumB += part[i * both + width + j];
       if (g.dw) g.dw[j] = T(sumW);
       if (g.db) g.db[j] = T(sumB);
     }

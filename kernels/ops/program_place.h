@@ -181,11 +181,13 @@ static inline void place(Binding& b, const Program& p, const Flow& f) {
 }
 
 static inline void size(Binding& b) {
-  bool wide = false;
+  bool wide = false, streams = false;
   for (int v = 0; v < b.valueCount; v++) wide |= b.valueClass[v] == RegisterClass::F64;
+  for (int s = 0; s < b.storeCount; s++) streams |= b.operand[b.inputCount + s].streams;
   const int64_t element = wide ? 8 : 4;
-  // A single instruction between views goes through memory once whatever the tile; otherwise registers and what is streamed past them share L1.
-  int64_t length = b.codeCount <= 2 && b.slotCount == 0 ? 8192 : 1024;
+  // A single instruction between views goes through memory once whatever the tile; otherwise registers and what is streamed past them share L1. A tile that is
+  // written past the caches is shorter: reading and writing memory in longer turns is slower than both at once.
+  int64_t length = b.codeCount <= 2 && b.slotCount == 0 ? 8192 : streams ? 512 : 1024;
   while (length > 128 && length * element * b.slotCount > Binding::kTileBudget) length /= 2;
   b.tileLength = length;
   // Transposed views are read along their columns, one cache line (16 rows of floats) each: the tile is that high and as wide as it can be.

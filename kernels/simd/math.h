@@ -1,6 +1,7 @@
 // Transcendental functions on vectors: those of float, those of double, and what is made of either.
 #pragma once
 #include "math32.h"
+#include "gelu32.h"
 #include "math64.h"
 
 namespace graft {
@@ -27,29 +28,17 @@ template <class V> static inline V siluGrad(V x, V dy) {
   const SigmoidGate<V> gate = sigmoidGate(x);
   return dy * (gate.s + x * gate.slope);
 }
-// (1 + tanh u) / 2 = sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)
-template <class T> struct Gelu {
-  static constexpr T kTwiceOuter = T(1.5957691216057308), kCubic = T(0.044715), kRootHalf = T(0.70710678118654752), kBell = T(0.39894228040143268);
-};
-template <class T, class V> static inline V twiceInner(V x) { return Gelu<T>::kTwiceOuter * (x + Gelu<T>::kCubic * (x * x * x)); }
-template <class T, class V> static inline V geluTanhOf(V x) { return x * sigmoidGate(twiceInner<T>(x)).s; }
-template <class T, class V> static inline V geluTanhGradOf(V x, V dy) {
-  const SigmoidGate<V> gate = sigmoidGate(twiceInner<T>(x));
-  return dy * (gate.s + x * gate.slope * (Gelu<T>::kTwiceOuter * (1 + 3 * Gelu<T>::kCubic * (x * x))));
+// In f64; for f32 see gelu32.h. (1 + tanh u) / 2 = sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3)
+static constexpr double kTwiceOuter = 1.5957691216057308, kCubic = 0.044715, kRootHalf = 0.70710678118654752, kBell = 0.39894228040143268;
+static inline VecD twiceInner(VecD x) { return kTwiceOuter * (x + kCubic * (x * x * x)); }
+static inline VecD geluTanh(VecD x) { return x * sigmoidGate(twiceInner(x)).s; }
+static inline VecD geluTanhGrad(VecD x, VecD dy) {
+  const SigmoidGate<VecD> gate = sigmoidGate(twiceInner(x));
+  return dy * (gate.s + x * gate.slope * (kTwiceOuter * (1 + 3 * kCubic * (x * x))));
 }
 // x P(x) with the normal distribution P(x) = (1 + erf(x / sqrt 2)) / 2; its density is e^(-x^2 / 2) / sqrt(2 pi)
-template <class T, class V> static inline V geluOf(V x) { return x * (T(0.5) + T(0.5) * erf(x * Gelu<T>::kRootHalf)); }
-template <class T, class V> static inline V geluGradOf(V x, V dy) {
-  return dy * (T(0.5) + T(0.5) * erf(x * Gelu<T>::kRootHalf) + x * (Gelu<T>::kBell * expDown(T(-0.5) * (x * x))));
-}
-static inline VecF geluTanh(VecF x) { return geluTanhOf<float>(x); }
-static inline VecD geluTanh(VecD x) { return geluTanhOf<double>(x); }
-static inline VecF geluTanhGrad(VecF x, VecF dy) { return geluTanhGradOf<float>(x, dy); }
-static inline VecD geluTanhGrad(VecD x, VecD dy) { return geluTanhGradOf<double>(x, dy); }
-static inline VecF gelu(VecF x) { return geluOf<float>(x); }
-static inline VecD gelu(VecD x) { return geluOf<double>(x); }
-static inline VecF geluGrad(VecF x, VecF dy) { return geluGradOf<float>(x, dy); }
-static inline VecD geluGrad(VecD x, VecD dy) { return geluGradOf<double>(x, dy); }
+static inline VecD gelu(VecD x) { return x * (0.5 + 0.5 * erf(x * kRootHalf)); }
+static inline VecD geluGrad(VecD x, VecD dy) { return dy * (0.5 + 0.5 * erf(x * kRootHalf) + x * (kBell * expDown(-0.5 * (x * x)))); }
 
 // e^(b ln a) of positive numbers, to f32 accuracy; ends far outside f32 are cut before they leave f64.
 static inline VecD powPositive(VecD a, VecD b) {

@@ -13,6 +13,7 @@ describe("options of npm run bench", () => {
 
   it("choose workloads by a part of the name and by group, and peers by name", () => {
     expect(measured("--filter", "gpt").workloads.every(({ name }) => name.includes("gpt"))).toBe(true);
+    expect(measured("--filter", "xor,norm_grad").workloads.map(({ name }) => name)).toEqual(["xor_b4", "kernel_layer_norm_grad"]);
     expect(new Set(measured("--group", "small,kernels").workloads.map(({ group }) => group))).toEqual(new Set(["small", "kernels"]));
     expect(measured("--peers", "graft,pytorch").peers).toEqual(["graft", "pytorch"]);
     expect(measured("--seconds", "6", "--rounds", "3")).toMatchObject({ milliseconds: 2000, rounds: 3 });

@@ -30,4 +30,28 @@ describe.skipIf(!native)("functions of one element", () => {
     expect(worst(e, (i) => Math.exp(x[i]))).toBeLessThan(2 * 2 ** -52);
     expect(worst(l.subarray(1), (i) => Math.log(positive[i + 1]))).toBeLessThan(2 * 2 ** -52); // x[0] is 0
   });
+
+  /** kernels/simd/gelu32.h: what x is multiplied by and the slope are exact to these, before they are rounded once more. */
+  it.each([["gelu", 4e-8], ["geluTanh", 4e-8], ["geluGrad", 9e-8], ["geluTanhGrad", 9e-8]] as const)("%s is as exact in f32 as stated, also where its pieces meet", async (name, bound) => {
+    const edges = Array.from({ length: 8 }, (_, i) => (i * 8) / 9).flatMap((edge) => [-1e-7, 0, 1e-7].map((d) => edge * (1 + d)));
+    const points = Float32Array.from([...edges, 6.5, 7, 1e-30, 3e38, 0, ...Array.from({ length: 50_000 }, (_, i) => 9 * Math.sin(i * 1.7) ** 3)].flatMap((x) => [x, -x]));
+    const run = (dtype: "f32" | "f64", x: Float32Array | Float64Array): Float32Array | Float64Array => {
+      const n = x.length;
+      const [y, ones] = dtype === "f32" ? [new Float32Array(n), new Float32Array(n).fill(1)] : [new Float64Array(n), new Float64Array(n).fill(1)];
+      const inputs = name.endsWith("Grad") ? [dense(x, dtype, [n]), dense(ones, dtype, [n])] : [dense(x, dtype, [n])];
+      const instr: [string, number, number, number?] = inputs.length > 1 ? [`${name}.${dtype}`, 2, 0, 1] : [`${name}.${dtype}`, 1, 0];
+      new RawPlan().step("map", inputs, [dense(y, dtype, [n])], [], { inputs: inputs.length, registers: inputs.length + 1, instrs: [instr], stores: [inputs.length] }).run(native!);
+      return y;
+    };
+    const [got, want] = [run("f32", points), run("f64", Float64Array.from(points))];
+    let worst = { excess: 0, x: 0, got: 0, want: 0 };
+    points.forEach((x, i) => {
+      const factor = name.endsWith("Grad") ? 1 : Math.abs(x);
+      const excess = Math.abs(got[i] - want[i]) - Math.abs(want[i]) * 2 ** -23;
+      if (excess > bound * factor) worst = excess > worst.excess ? { excess, x, got: got[i], want: want[i] } : worst;
+    });
+    expect(worst).toEqual({ excess: 0, x: 0, got: 0, want: 0 });
+    expect([...run("f32", Float32Array.of(Infinity, -Infinity, NaN))]).toEqual([name.endsWith("Grad") ? 1 : Infinity, 0, NaN]);
+    if (!name.endsWith("Grad")) expect(run("f32", Float32Array.of(-0))[0]).toBe(-0);
+  });
 });
