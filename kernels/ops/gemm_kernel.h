@@ -19,7 +19,7 @@ constexpr int kRows = 6, kVecs = 2;
 #elif defined(__ARM_NEON)
 constexpr int kRows = 8, kVecs = 3;
 #else
-constexpr int kRows = 4, kVecs = 2;
+constexpr int kRows = 5, kVecs = 2;   // 6 would fit as well if WebAssembly's compiler kept no register for itself
 #endif
 template <class T> constexpr int kCols = kVecs * kLanes<T>;
 
@@ -66,6 +66,9 @@ GRAFT_FORCE_INLINE void block(int64_t K, A a, B b, T* c, int64_t ldc, int tail, 
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++) {
       Vec<T> x = broadcast<T>(a.at(i));
+#if defined(__wasm__)
+      __asm__ volatile("" ::: "memory");   // keeps the loads of a block in this order: all at once they push sums out of registers
+#endif
 #pragma GCC unroll 16
       for (int j = 0; j < NV; j++) sum[i][j] = multiplyAdd(x, row[j], sum[i][j]);
     }

@@ -2,7 +2,7 @@
 // it has below, so one side is enough: with a = |x| and T(a) = step(-a),
 //   x step(x) = max(x, 0) - a T(a)      (x step(x))' = 1 - D(a) above 0 and D(a) below, D(a) = (a T(a))'
 // T and D are interpolated in Chebyshev's points of pieces 8/9 wide, in f64, with coefficients rounded to f32; beyond 56/9 = 6.2 they are 0. Errors, absolute:
-// of T 4e-8, of D 9e-8 (half a unit in the last place of 1 is 6e-8). test/native/math.test.ts checks them.
+// of T 4e-8, of D 9e-8, or 1.2e-7 where multiply-adds round twice (half a unit in the last place of 1 is 6e-8). test/native/math.test.ts checks them.
 #pragma once
 #include "pieces.h"
 

@@ -31,8 +31,9 @@ describe.skipIf(!native)("functions of one element", () => {
     expect(worst(l.subarray(1), (i) => Math.log(positive[i + 1]))).toBeLessThan(2 * 2 ** -52); // x[0] is 0
   });
 
-  /** kernels/simd/gelu32.h: what x is multiplied by and the slope are exact to these, before they are rounded once more. */
-  it.each([["gelu", 4e-8], ["geluTanh", 4e-8], ["geluGrad", 9e-8], ["geluTanhGrad", 9e-8]] as const)("%s is as exact in f32 as stated, also where its pieces meet", async (name, bound) => {
+  /** kernels/simd/gelu32.h: what x is multiplied by and the slope are exact to this, before they are rounded once more. */
+  const bound = (name: string): number => (!name.endsWith("Grad") ? 4e-8 : ["avx512", "avx2", "neon"].includes(native!.isa()) ? 9e-8 : 1.2e-7);
+  it.each(["gelu", "geluTanh", "geluGrad", "geluTanhGrad"])("%s is as exact in f32 as stated, also where its pieces meet", (name) => {
     const edges = Array.from({ length: 8 }, (_, i) => (i * 8) / 9).flatMap((edge) => [-1e-7, 0, 1e-7].map((d) => edge * (1 + d)));
     const points = Float32Array.from([...edges, 6.5, 7, 1e-30, 3e38, 0, ...Array.from({ length: 50_000 }, (_, i) => 9 * Math.sin(i * 1.7) ** 3)].flatMap((x) => [x, -x]));
     const run = (dtype: "f32" | "f64", x: Float32Array | Float64Array): Float32Array | Float64Array => {
@@ -48,7 +49,7 @@ describe.skipIf(!native)("functions of one element", () => {
     points.forEach((x, i) => {
       const factor = name.endsWith("Grad") ? 1 : Math.abs(x);
       const excess = Math.abs(got[i] - want[i]) - Math.abs(want[i]) * 2 ** -23;
-      if (excess > bound * factor) worst = excess > worst.excess ? { excess, x, got: got[i], want: want[i] } : worst;
+      if (excess > bound(name) * factor) worst = excess > worst.excess ? { excess, x, got: got[i], want: want[i] } : worst;
     });
     expect(worst).toEqual({ excess: 0, x: 0, got: 0, want: 0 });
     expect([...run("f32", Float32Array.of(Infinity, -Infinity, NaN))]).toEqual([name.endsWith("Grad") ? 1 : Infinity, 0, NaN]);
