@@ -32,7 +32,8 @@ function attention({ batch, heads, length, width, grad }: Spec<"attention">): Wo
 
 function rowwise({ op, rows, width, grad }: Spec<"layer_norm" | "softmax" | "gelu">): Work {
   const name = { layer_norm: "layer norm with weight and bias", softmax: "softmax of the rows", gelu: "GELU (erf)" }[op];
-  return { what: `${name}, [${rows}, ${width}]${grad ? ", forward and gradients; x, dy read, y, dx written" : "; x read, y written"}`, bytes: (grad ? 4 : 2) * 4 * rows * width };
+  const backward = op === "softmax" ? "y" : "x"; // what the gradient is computed from: too large to be in a cache still
+  return { what: `${name}, [${rows}, ${width}]${grad ? `, forward and gradients; x read, y written, ${backward}, dy read, dx written` : "; x read, y written"}`, bytes: (grad ? 5 : 2) * 4 * rows * width };
 }
 
 function embedding({ vocab, width, tokens, part }: Spec<"embedding">): Work {
@@ -42,7 +43,7 @@ function embedding({ vocab, width, tokens, part }: Spec<"embedding">): Work {
 }
 
 function crossEntropy({ rows, classes, grad }: Spec<"cross_entropy">): Work {
-  return { what: `cross entropy of [${rows}, ${classes}]${grad ? ", loss and gradient; logits read, gradient written" : "; logits read"}`, bytes: (grad ? 2 : 1) * 4 * rows * classes };
+  return { what: `cross entropy of [${rows}, ${classes}]${grad ? ", loss and gradient; logits read twice, gradient written" : "; logits read"}`, bytes: (grad ? 3 : 1) * 4 * rows * classes };
 }
 
 function workOf(spec: KernelSpec): Work {
@@ -96,5 +97,5 @@ const specs: readonly (readonly [name: string, spec: KernelSpec])[] = [
   ["cross_entropy_grad", { op: "cross_entropy", rows: 512, classes: 50257, grad: true }],
 ];
 
-/** Single kernels. Compute-bound ones state FLOPs; memory-bound ones, on blocks larger than the caches, the bytes that must be read and written once. */
+/** Single kernels. Compute-bound ones state FLOPs; memory-bound ones, on blocks larger than the caches, the bytes that each pass must read and write. */
 export const kernels: readonly Workload[] = specs.map(([name, kernel]) => ({ name: `kernel_${name}`, group: "kernels", kernel, ...workOf(kernel), javascript: name === "matmul_1024" }));

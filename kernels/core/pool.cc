@@ -1,7 +1,5 @@
 #include "pool.h"
 
-#include "cores.h"
-
 namespace graft {
 namespace {
 
@@ -49,13 +47,17 @@ void Pool::setThreads(int threads) {
 }
 
 void Pool::work(int worker) {
-  const int64_t stride = grain_ * claim_;
+  const int threads = this->threads();
   insideWorker = worker;
-  for (;;) {
-    const int64_t from = next_.fetch_add(stride, std::memory_order_relaxed);
-    if (from >= count_) break;
-    const int64_t to = count_ - from < stride ? count_ : from + stride;
-    for (int64_t begin = from; begin < to; begin += grain_) body_(state_, begin, to - begin < grain_ ? to : begin + grain_, worker);
+  for (int k = 0, owner = worker; k < threads; k++, owner = owner + 1 < threads ? owner + 1 : 0) {
+    Share& share = shares_[owner];
+    while (share.next.load(std::memory_order_relaxed) < share.end) {
+      const int64_t from = share.next.fetch_add(claim_, std::memory_order_relaxed);
+      for (int64_t chunk = from; chunk < from + claim_ && chunk < share.end; chunk++) {
+        const int64_t begin = chunk * grain_;
+        body_(state_, begin, count_ - begin < grain_ ? count_ : begin + grain_, worker);
+      }
+    }
   }
   insideWorker = -1;
 }
@@ -79,7 +81,11 @@ void Pool::parallelFor(int64_t count, int64_t grain, Body body, void* state) {
   grain_ = grain;
   body_ = body;
   state_ = state;
-  next_.store(0, std::memory_order_relaxed);
+  const int64_t share = chunks / threads(), longer = chunks % threads();
+  for (int64_t i = 0, begin = 0; i < threads(); i++) {
+    shares_[i].next.store(begin, std::memory_order_relaxed);
+    shares_[i].end = begin += share + (i < longer);
+  }
   left_.store(0, std::memory_order_relaxed);
   const uint64_t job = (gate_.load(std::memory_order_relaxed) >> 16) + 1;
   gate_.store(job << 16 | kOpen);

@@ -1,5 +1,6 @@
-// The thread pool. One job at a time: a job is a range cut into chunks of `grain` items, which the threads claim one after another. Which thread runs
-// a chunk is left to chance, where a chunk begins and ends is not: so results depend on sizes only.
+// The thread pool. One job at a time: a job is a range cut into chunks of `grain` items. Every thread has a share of them, so that what it wrote in one step of
+// a plan it mostly reads in the next, and takes from the others' shares when its own is done. Which thread runs a chunk is left to chance, where a chunk
+// begins and ends is not: so results depend on sizes only.
 #pragma once
 #include <stdint.h>
 
@@ -7,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "cores.h"
 #include "memory.h"
 #include "threads.h"
 
@@ -45,7 +47,11 @@ class Pool {
   // never touch a job that is over, so the caller need not wait for sleepers.
   static constexpr uint64_t kOpen = uint64_t(1) << 15, kEntered = kOpen - 1;
   alignas(64) std::atomic<uint64_t> gate_{0};
-  alignas(64) std::atomic<int64_t> next_{0};
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};   // the first chunk that nobody has claimed
+    int64_t end = 0;
+  };
+  Share shares_[kMaxThreads];
   alignas(64) std::atomic<int> left_{0};
   alignas(64) int64_t count_ = 0;
   int64_t grain_ = 1, claim_ = 1;
