@@ -9,6 +9,8 @@ namespace gemm {
 
 // One matmul step. Tasks are (batch, column tile, row tile, piece of the inner sum). An operand that several tasks of one matrix read is packed once for
 // all of them, otherwise each task packs the block that it is about to use.
+// A program that follows runs on each tile while it is in a cache, unless it goes through much memory: then products wait, a band of rows at a time, for a pass
+// of its own, in which memory is read and written in whole rows, which is faster than tile by tile.
 template <class T> class Gemm {
  public:
   Gemm(const Product& product, const Output& out, const Context& context) : p_(product), out_(out), context_(context), g_(product) {}
@@ -22,12 +24,16 @@ template <class T> class Gemm {
 
     // Memory: worker 0 holds what is shared, then its own; every other worker its own.
     const int64_t K = p_.K < kStepBlock ? p_.K : kStepBlock, rows = g_.rows.longest(), cols = wholeVectors<T>(g_.cols.longest());
+    const int64_t ni = g_.rows.count(), tileBytes = rows * cols * int64_t(sizeof(T));
+    late_ = out_.wantsRows() && g_.cols.count() > 1 && g_.pieces == 1 && p_.batch == 1;
+    const int64_t across = lesser(perPass, g_.cols.count()), bandCols = late_ ? evenly(across, kBandMost / tileBytes) : perPass;
+    const int64_t bandRows = late_ ? evenly(ni, kBandBytes / (bandCols * tileBytes)) : ni;
     aLocal_ = g_.directA || g_.shareA ? 0 : roundUp64(rows * K * int64_t(sizeof(T)));
     bLocal_ = g_.directB || g_.shareB ? 0 : roundUp64(cols * K * int64_t(sizeof(T)));
     tailLocal_ = g_.directB ? roundUp64(kCols<T> * K * int64_t(sizeof(T))) : 0;
-    tileLocal_ = out_.isDirect && g_.pieces == 1 ? 0 : roundUp64(rows * cols * int64_t(sizeof(T)));
+    tileLocal_ = late_ || (out_.isDirect && g_.pieces == 1) ? 0 : roundUp64(tileBytes);
     const int64_t aShared = g_.shareA ? aBytes : 0, bShared = g_.shareB ? roundUp64(columnBytes * perPass + cols * p_.K * int64_t(sizeof(T))) : 0;
-    const int64_t partial = g_.pieces > 1 ? roundUp64(g_.pieces * p_.batch * matrix * int64_t(sizeof(T))) : 0;
+    const int64_t partial = late_ ? roundUp64(bandRows * bandCols * tileBytes) : g_.pieces > 1 ? roundUp64(g_.pieces * p_.batch * matrix * int64_t(sizeof(T))) : 0;
     local_ = aLocal_ + bLocal_ + tailLocal_ + tileLocal_ + roundUp64(out_.memoryBytes);
     sharedA_ = reserve(aShared + bShared + partial + local_);
     if (!sharedA_) return memoryShort(context_);
@@ -37,16 +43,10 @@ template <class T> class Gemm {
 
     const int64_t grain = inlined ? all : g_.taskWork >= kInlineWork ? 1 : kInlineWork / g_.taskWork;
     for (int64_t j0 = 0; j0 < g_.cols.count(); j0 += perPass) {
-      const int64_t nj = g_.cols.count() - j0 < perPass ? g_.cols.count() - j0 : perPass, ni = g_.rows.count();
-      pack(j0, nj, j0 == 0);
-      parallelFor(context_, p_.batch * nj * ni * g_.pieces, grain, [&](int64_t begin, int64_t end, int worker) {
-        withWorker(worker, [&](const Worker& w) {
-          for (int64_t t = begin; t < end; t++) {
-            const int64_t piece = t % g_.pieces, i = t / g_.pieces % ni, j = t / g_.pieces / ni % nj, z = t / g_.pieces / ni / nj;
-            task(w, z, i, j0 + j, piece, j0);
-          }
-        });
-      });
+      const int64_t j1 = lesser(j0 + perPass, g_.cols.count());
+      pack(j0, j1 - j0, j0 == 0);
+      for (int64_t i = 0; i < ni; i += bandRows)
+        for (int64_t j = j0; j < j1; j += bandCols) band(i, lesser(i + bandRows, ni), j, lesser(j + bandCols, j1), j0, grain);
     }
     if (g_.pieces > 1) sumPieces();
     return failed_ ? memoryShort(context_) : 0;
@@ -64,6 +64,34 @@ template <class T> class Gemm {
     char *const b = memory + aLocal_, *const tail = b + bLocal_, *const tile = tail + tailLocal_;
     out_.withRunner(tile + tileLocal_, [&](ProgramRunner* runner) {
       f(Worker{reinterpret_cast<T*>(memory), reinterpret_cast<T*>(b), reinterpret_cast<T*>(tail), reinterpret_cast<T*>(tile), runner});
+    });
+  }
+
+  static int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+
+  // The longest of equal shares of n of at most `most` each.
+  static int64_t evenly(int64_t n, int64_t most) { return Cut(n, most > 1 ? most : 1).begin(1); }
+
+  // The tasks of row tiles [i0, i1) and column tiles [j0, j1), of packed columns that begin at tile `packed`.
+  void band(int64_t i0, int64_t i1, int64_t j0, int64_t j1, int64_t packed, int64_t grain) {
+    const int64_t ni = i1 - i0, nj = j1 - j0;
+    row0_ = g_.rows.begin(i0), rowEnd_ = g_.rows.begin(i1), col0_ = g_.cols.begin(j0), colEnd_ = g_.cols.begin(j1);
+    parallelFor(context_, p_.batch * nj * ni * g_.pieces, grain, [&](int64_t begin, int64_t end, int worker) {
+      withWorker(worker, [&](const Worker& w) {
+        for (int64_t t = begin; t < end; t++) {
+          const int64_t piece = t % g_.pieces, i = t / g_.pieces % ni, j = t / g_.pieces / ni % nj, z = t / g_.pieces / ni / nj;
+          task(w, z, i0 + i, j0 + j, piece, packed);
+        }
+      });
+    });
+    if (late_) writeBand();
+  }
+
+  // Runs the program on the products of a band, row by row.
+  void writeBand() {
+    const int64_t width = colEnd_ - col0_, grain = width >= kBandTask ? 1 : kBandTask / width;
+    parallelFor(context_, rowEnd_ - row0_, grain, [&](int64_t begin, int64_t end, int worker) {
+      withWorker(worker, [&](const Worker& w) { out_.write(w.runner, 0, row0_ + begin, end - begin, col0_, width, partial_ + begin * width, width); });
     });
   }
 
@@ -101,7 +129,8 @@ template <class T> class Gemm {
     const int64_t k0 = whole.begin(piece), k1 = whole.begin(piece + 1);
     T* c = w.tile;
     int64_t ldc = cols;
-    if (g_.pieces > 1) c = partial_ + (piece * p_.batch + z) * p_.M * p_.N + row * p_.N + col, ldc = p_.N;
+    if (late_) ldc = colEnd_ - col0_, c = partial_ + (row - row0_) * ldc + (col - col0_);
+    else if (g_.pieces > 1) c = partial_ + (piece * p_.batch + z) * p_.M * p_.N + row * p_.N + col, ldc = p_.N;
     else if (out_.isDirect) c = static_cast<T*>(out_.at(z, row, col)), ldc = p_.outRow;
     const Operand a = batchOf(p_.a, p_.offset(z, p_.aBatch)), b = batchOf(p_.b, p_.offset(z, p_.bBatch));
     const T* aData = static_cast<const T*>(a.data) + row * a.row;
@@ -115,13 +144,13 @@ template <class T> class Gemm {
                          : g_.shareA ? Side<T>::packed(tileOfA(i), p_.K, k) : Side<T>::packed(w.a, K, 0);
       const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step)
                           : g_.shareB ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
-      const bool epilogueNext = w.runner && g_.pieces == 1 && n + 1 >= blocks.pieces;
+      const bool epilogueNext = w.runner && !late_ && g_.pieces == 1 && n + 1 >= blocks.pieces;
       Ahead ahead;
       if (epilogueNext) out_.fetchesAhead(ahead, z, row, col);
       else ahead.add(reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T)));
       multiply(c, ldc, rows, cols, left, right, K, n > 0, w.tail, ahead);
     }
-    if (g_.pieces == 1 && !out_.isDirect) out_.write(w.runner, z, row, rows, col, cols, c, ldc);
+    if (!late_ && g_.pieces == 1 && !out_.isDirect) out_.write(w.runner, z, row, rows, col, cols, c, ldc);
   }
 
   // The partial products of the pieces, added in their order.
@@ -148,7 +177,8 @@ template <class T> class Gemm {
   const Output& out_;
   const Context& context_;
   const Tiling<T> g_;
-  bool failed_ = false;
+  bool late_ = false, failed_ = false;
+  int64_t row0_ = 0, rowEnd_ = 0, col0_ = 0, colEnd_ = 0;   // of the present band
   int64_t aLocal_, bLocal_, tailLocal_, tileLocal_, local_;
   char *sharedA_, *sharedB_, *own0_;
   T* partial_;

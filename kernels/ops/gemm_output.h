@@ -7,6 +7,11 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace gemm {
 
+constexpr int64_t kRowsFrom = 1 << 20;     // bytes that a program reads and writes besides the product
+constexpr int64_t kBandBytes = 2 << 20;    // of products that wait for it,
+constexpr int64_t kBandMost = 8 << 20;     // or more where whole rows take more
+constexpr int64_t kBandTask = 16384;       // elements per task of its pass
+
 struct Output {
   const Product& p;
   int64_t bytes;                       // of one element
@@ -34,6 +39,17 @@ struct Output {
       if (x.isVirtual || x.isRowInvariant || x.isUniform || !x.isFlat) continue;
       ahead.add(x.base + ((z * p.M + row) * x.rowStride + col * x.colStride) * x.bytes, x.rowStride * x.bytes, x.colStride * x.bytes);
     }
+  }
+
+  // Whether the program goes through so much memory that it is to be read and written in whole rows.
+  bool wantsRows() const {
+    if (!binding) return false;
+    int64_t matrices = 0;
+    for (int o = 1; o < binding->inputCount + binding->storeCount; o++) {
+      const Binding::Operand& x = binding->operand[o];
+      matrices += !x.isVirtual && !x.isRowInvariant && !x.isUniform;
+    }
+    return matrices * p.M * p.N * bytes >= kRowsFrom;
   }
 
   // Rows [row, row + rows) and columns [col, col + cols) of matrix z; c holds them, its rows ldc elements apart.
