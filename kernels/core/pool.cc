@@ -1,5 +1,7 @@
 #include "pool.h"
 
+#include "cores.h"
+
 namespace graft {
 namespace {
 
@@ -47,10 +49,10 @@ void Pool::setThreads(int threads) {
 }
 
 void Pool::work(int worker) {
-  const int threads = this->threads();
   insideWorker = worker;
-  for (int k = 0, owner = worker; k < threads; k++, owner = owner + 1 < threads ? owner + 1 : 0) {
-    Share& share = shares_[owner];
+  const int own = int(int64_t(worker) * shareCount_ / threads());
+  for (int k = 0; k < shareCount_; k++) {
+    Share& share = shares_[(own + k) % shareCount_];
     while (share.next.load(std::memory_order_relaxed) < share.end) {
       const int64_t from = share.next.fetch_add(claim_, std::memory_order_relaxed);
       for (int64_t chunk = from; chunk < from + claim_ && chunk < share.end; chunk++) {
@@ -81,8 +83,9 @@ void Pool::parallelFor(int64_t count, int64_t grain, Body body, void* state) {
   grain_ = grain;
   body_ = body;
   state_ = state;
-  const int64_t share = chunks / threads(), longer = chunks % threads();
-  for (int64_t i = 0, begin = 0; i < threads(); i++) {
+  shareCount_ = threads() < kMaxShares ? threads() : kMaxShares;
+  const int64_t share = chunks / shareCount_, longer = chunks % shareCount_;
+  for (int64_t i = 0, begin = 0; i < shareCount_; i++) {
     shares_[i].next.store(begin, std::memory_order_relaxed);
     shares_[i].end = begin += share + (i < longer);
   }

@@ -8,7 +8,6 @@
 #include <memory>
 #include <vector>
 
-#include "cores.h"
 #include "memory.h"
 #include "threads.h"
 
@@ -51,7 +50,9 @@ class Pool {
     std::atomic<int64_t> next{0};   // the first chunk that nobody has claimed
     int64_t end = 0;
   };
-  Share shares_[kMaxThreads];
+  static constexpr int kMaxShares = 16;   // looking at more of them would cost more than sharing one costs
+  Share shares_[kMaxShares];
+  int shareCount_ = 1;
   alignas(64) std::atomic<int> left_{0};
   alignas(64) int64_t count_ = 0;
   int64_t grain_ = 1, claim_ = 1;
