@@ -28,6 +28,7 @@ struct Binding {
     bool alwaysPacked;                              // every tile of it is packed in memory: needs no register
     bool streams;                                   // a result that goes past the caches
     bool comesAhead;                                // the memory of its next tile is fetched while this one is computed
+    bool isMatrix() const { return !isVirtual && !isUniform && !isRowInvariant; }   // every tile has memory of its own in it
   };
   struct Code {                                     // fn(a, b, c) -> dst; no fn: load input a
     ScalarFn fn;

@@ -67,8 +67,6 @@ template <class T> class Gemm {
     });
   }
 
-  static int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-
   // The longest of equal shares of n of at most `most` each.
   static int64_t evenly(int64_t n, int64_t most) { return Cut(n, most > 1 ? most : 1).begin(1); }
 
@@ -127,6 +125,7 @@ template <class T> class Gemm {
     const int64_t row = g_.rows.begin(i), rows = g_.rows.begin(i + 1) - row, col = g_.cols.begin(j), cols = g_.cols.begin(j + 1) - col;
     const Cut whole(p_.K, p_.K / g_.pieces + 1);
     const int64_t k0 = whole.begin(piece), k1 = whole.begin(piece + 1);
+    const bool written = g_.pieces == 1 && !late_;   // by this task
     T* c = w.tile;
     int64_t ldc = cols;
     if (late_) ldc = colEnd_ - col0_, c = partial_ + (row - row0_) * ldc + (col - col0_);
@@ -144,13 +143,13 @@ template <class T> class Gemm {
                          : g_.shareA ? Side<T>::packed(tileOfA(i), p_.K, k) : Side<T>::packed(w.a, K, 0);
       const Side<T> right = g_.directB ? Side<T>::direct(bData + k * b.step, b.row, b.step)
                           : g_.shareB ? Side<T>::packed(tileOfB(j, j0), p_.K, k) : Side<T>::packed(w.b, K, 0);
-      const bool epilogueNext = w.runner && !late_ && g_.pieces == 1 && n + 1 >= blocks.pieces;
+      const bool epilogueNext = w.runner && written && n + 1 >= blocks.pieces;
       Ahead ahead;
       if (epilogueNext) out_.fetchesAhead(ahead, z, row, col);
       else ahead.add(reinterpret_cast<const char*>(c), ldc * int64_t(sizeof(T)), int64_t(sizeof(T)));
       multiply(c, ldc, rows, cols, left, right, K, n > 0, w.tail, ahead);
     }
-    if (!late_ && g_.pieces == 1 && !out_.isDirect) out_.write(w.runner, z, row, rows, col, cols, c, ldc);
+    if (written && !out_.isDirect) out_.write(w.runner, z, row, rows, col, cols, c, ldc);
   }
 
   // The partial products of the pieces, added in their order.

@@ -122,6 +122,8 @@ template <class T> static constexpr BlockTable<T, MakePacked, PackedFn<T>> kPack
 template <class T> static constexpr BlockTable<T, MakeDirect, DirectFn<T>> kDirectBlock{};
 template <class T> static constexpr BlockTable<T, MakeTaps, TapsFn<T>> kTapsBlock{};
 
+template <class N> static inline N lesser(N a, N b) { return a < b ? a : b; }
+
 // `units` cut into pieces of at most `most`, as evenly as can be: piece i is [begin(i), begin(i + 1)). The longer pieces come first.
 struct Cut {
   int64_t units, pieces, size, longer;

@@ -36,7 +36,7 @@ struct Output {
   void fetchesAhead(Ahead& ahead, int64_t z, int64_t row, int64_t col) const {
     for (int o = 1; o < binding->inputCount + binding->storeCount; o++) {
       const Binding::Operand& x = binding->operand[o];
-      if (x.isVirtual || x.isRowInvariant || x.isUniform || !x.isFlat) continue;
+      if (!x.isMatrix() || !x.isFlat) continue;
       ahead.add(x.base + ((z * p.M + row) * x.rowStride + col * x.colStride) * x.bytes, x.rowStride * x.bytes, x.colStride * x.bytes);
     }
   }
@@ -45,10 +45,7 @@ struct Output {
   bool wantsRows() const {
     if (!binding) return false;
     int64_t matrices = 0;
-    for (int o = 1; o < binding->inputCount + binding->storeCount; o++) {
-      const Binding::Operand& x = binding->operand[o];
-      matrices += !x.isVirtual && !x.isRowInvariant && !x.isUniform;
-    }
+    for (int o = 1; o < binding->inputCount + binding->storeCount; o++) matrices += binding->operand[o].isMatrix();
     return matrices * p.M * p.N * bytes >= kRowsFrom;
   }
 

@@ -85,7 +85,6 @@ template <class T> struct Tiling {
     }
     rows = Tiles(p.M, kRows, bestUnits), cols = Tiles(p.N, kLanes<T>, bestVecs);
   }
-  static double lesser(double a, double b) { return a < b ? a : b; }
 };
 
 }  // namespace gemm

@@ -197,7 +197,7 @@ static inline void size(Binding& b) {
   b.prefetches = b.codeCount > 4 && b.rows * b.cols * element > Binding::kPrefetchFrom;
   for (int o = 0; o < b.inputCount + b.storeCount; o++) {
     Binding::Operand& x = b.operand[o];
-    x.comesAhead = !x.isUniform && !x.isRowInvariant && !x.isVirtual && !x.streams;
+    x.comesAhead = x.isMatrix() && !x.streams;
     for (int i = 0; i < o && x.comesAhead; i++) x.comesAhead = !b.operand[i].comesAhead || b.operand[i].base != x.base;   // updated in place: once is enough
   }
   b.memoryBytes = int64_t(b.cellCount) * Binding::kCellBytes + b.slotCount * b.slotBytes + 64;
