@@ -1,6 +1,6 @@
 // matmul: a [batch..., M, K] times b [batch..., K, N] of any strides, followed by a fused program where the plan has one.
+#include "few_rows.h"
 #include "gemm.h"
-#include "matvec.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -37,6 +37,8 @@ template <class T> static int multiplyFloat(const Product& p, const Step& step, 
     const Matvec<T> vector(p, out, context);
     if (vector.applies()) return vector.run();
   }
+  FewRows<T> few(p, out, context);
+  if (few.applies()) return few.run();
   return Gemm<T>(p, out, context).run();
 }
 

@@ -9,10 +9,16 @@ namespace gemm {
 
 template <class T> struct Wide {               // how an element type is loaded as vectors of T
   static GRAFT_FORCE_INLINE Vec<T> vector(const T* p) { return load(p); }
+  static GRAFT_FORCE_INLINE Vec<T> part(const T* p, int64_t n) { return loadPart<Vec<T>>(p, n); }   // n elements, then zeros
   static GRAFT_FORCE_INLINE T one(const T* p) { return *p; }
 };
 template <class S> struct Wide16 {
   static GRAFT_FORCE_INLINE VecF vector(const S* p) { return loadWiden(p); }
+  static GRAFT_FORCE_INLINE VecF part(const S* p, int64_t n) {
+    S some[kLanes<float>] = {};
+    memcpy(some, p, size_t(n) * sizeof(S));
+    return loadWiden(some);
+  }
   static GRAFT_FORCE_INLINE float one(const S* p) { return widenOne(p); }
 };
 

@@ -1,7 +1,7 @@
-import { GraftError } from "../base/index.js";
-import { currentScope, gradientScope, isFloat, nextWalk, outputSpecs, recordOutput, scoped, setScope, sortById, Tensor, withGrad, type GradientContext, type Node } from "../graph/index.js";
-import { cast, identity, sumTo, zeros } from "../ops/index.js";
+import { currentScope, gradientScope, isFloat, nextWalk, outputSpecs, recordOutput, scoped, setScope, sortById, Tensor, type GradientContext, type Node } from "../graph/index.js";
+import { cast, sumTo, zeros } from "../ops/index.js";
 import { accumulate } from "./accumulate.js";
+import { compositeGradient } from "./composite-gradient.js";
 
 /** Whether gradients end at a node: a parameter, or a point that was asked for. */
 type IsEnd = (node: Node) => boolean;
@@ -124,15 +124,5 @@ function inputGradients(node: Node, slots: Arrived, needs: readonly boolean[]): 
     };
     return node.op.vjp(context);
   }
-  if (node.op.composite === undefined) throw new GraftError("gradient", `${node.op.name}: has no gradient rule. Use detach() or customGradient().`);
-  const points = inputs.map((input, i) => (needs[i] ? identity(input) : input));
-  points.forEach((point, i) => {
-    if (needs[i]) point.node.requiresGrad = true;
-  });
-  const { composite } = node.op;
-  const value = withGrad(true, () => composite(points, node.attrs)); // also where the gradients themselves are not recorded
-  const outputs = Array.isArray(value) ? (value as readonly Tensor[]) : [value as Tensor];
-  const ends = new Set(points.filter((_, i) => needs[i]).map((point) => point.node));
-  const gradients = differentiate(outputs, specs.map((_, i) => slots[i]), (end) => ends.has(end));
-  return points.map((point) => gradients.get(point.node));
+  return compositeGradient(node, slots, needs, differentiate);
 }

@@ -120,10 +120,13 @@ export function withGrad<T>(on: boolean, body: () => T): T {
 /** Whether ops record what `backward()` needs. */
 export const isGradEnabled = (): boolean => gradEnabled;
 
-/** Runs `body` so that what it records is never merged with an equal computation recorded outside it (gradient checkpointing). */
-export function recomputed<T>(body: () => T): T {
+/**
+ * Runs `body` so that what it records is never merged with an equal computation recorded outside it (gradient checkpointing); with the `recompute` of a node, so
+ * that it is merged with what belongs to that node.
+ */
+export function recomputed<T>(body: () => T, mark = nextRecompute++): T {
   const before = recomputing;
-  recomputing = nextRecompute++;
+  recomputing = mark;
   try {
     return body();
   } finally {

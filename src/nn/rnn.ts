@@ -1,10 +1,9 @@
 import { checkChoice, checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { sameShape, showShape, type Tensor } from "../graph/index.js";
-import { F, zeros } from "../ops/index.js";
+import { F, recurrent, zeros, type Cell, type CellState } from "../ops/index.js";
 import { checkSize, uniformParameter } from "./fresh.js";
 import { Module } from "./module.js";
 import type { Parameter } from "./parameter.js";
-import { gruStep, lstmStep, rnnStep, type CellState, type Step } from "./rnn-cell.js";
 
 /** Options of the recurrent networks. */
 export interface RecurrentOptions {
@@ -70,7 +69,7 @@ abstract class Recurrent extends Module {
   }
 
   /** Runs all layers. `given` holds the first states [layers * directions, B, H]; returns the output and the last states in the same layout. */
-  protected run(step: Step, input: Tensor, given: readonly Tensor[] | undefined, stateCount: number): { output: Tensor; states: Tensor[] } {
+  protected run(cell: Cell, input: Tensor, given: readonly Tensor[] | undefined, stateCount: number): { output: Tensor; states: Tensor[] } {
     const single = input.ndim === 2; // one sequence without a batch: [T, in]
     if (input.ndim !== 3 && !single) throw new GraftError("shape", `${this.constructor.name}: x is ${showShape(input.shape)}. It must be ${this.batchFirst ? "[B, T, in]" : "[T, B, in]"}, or [T, in].`);
     if (input.shape[input.ndim - 1] !== this.inputSize) throw new GraftError("shape", `${this.constructor.name}: x is ${showShape(input.shape)}; its last dim must be inputSize = ${this.inputSize}.`);
@@ -91,7 +90,9 @@ abstract class Recurrent extends Module {
         const index = layer * directions + direction;
         const zero = (): Tensor => zeros([B, this.hiddenSize], { dtype: x.dtype });
         const start = Array.from({ length: stateCount }, (_, i) => (first ? F.select(first[i], 0, index) : zero()));
-        const { output, state } = this.pass(step, x, `l${layer}${direction === 1 ? "_reverse" : ""}`, direction === 1, start);
+        const suffix = `l${layer}${direction === 1 ? "_reverse" : ""}`;
+        const fromInput = F.linear(x, this.weight(`weight_ih_${suffix}`)!, this.weight(`bias_ih_${suffix}`)); // all steps in one product: [T, B, gates * H]
+        const { output, state } = recurrent(cell, fromInput, this.weight(`weight_hh_${suffix}`)!, this.weight(`bias_hh_${suffix}`), start, direction === 1);
         outputs.push(output);
         last.push(state);
       }
@@ -103,22 +104,6 @@ abstract class Recurrent extends Module {
       output: single ? F.squeeze(x, 1) : this.batchFirst ? F.transpose(x, 0, 1) : x,
       states: single ? states.map((state) => F.squeeze(state, 1)) : states,
     };
-  }
-
-  /** One layer in one direction: x [T, B, in] -> [T, B, H]. */
-  private pass(step: Step, x: Tensor, suffix: string, backwards: boolean, start: CellState): { output: Tensor; state: CellState } {
-    const T = x.shape[0];
-    const fromInput = F.linear(x, this.weight(`weight_ih_${suffix}`)!, this.weight(`bias_ih_${suffix}`)); // all steps in one product: [T, B, gates * H]
-    const recurrent = this.weight(`weight_hh_${suffix}`)!;
-    const bias = this.weight(`bias_hh_${suffix}`);
-    let state = start;
-    const outputs = new Array<Tensor>(T);
-    for (let i = 0; i < T; i++) {
-      const t = backwards ? T - 1 - i : i;
-      state = step(F.select(fromInput, 0, t), F.linear(state[0], recurrent, bias), state);
-      outputs[t] = state[0];
-    }
-    return { output: F.stack(outputs, 0), state };
   }
 }
 
@@ -136,7 +121,7 @@ export class RNN extends Recurrent {
     this.nonlinearity = checkChoice("RNN", "nonlinearity", options.nonlinearity ?? "tanh", ["tanh", "relu"]);
   }
   forward(x: Tensor, h?: Tensor): [Tensor, Tensor] {
-    const { output, states } = this.run(rnnStep(this.nonlinearity), x, h && [h], 1);
+    const { output, states } = this.run(this.nonlinearity, x, h && [h], 1);
     return [output, states[0]];
   }
 }
@@ -152,7 +137,7 @@ export class LSTM extends Recurrent {
     super(4, inputSize, hiddenSize, options);
   }
   forward(x: Tensor, state?: readonly [Tensor, Tensor]): [Tensor, [Tensor, Tensor]] {
-    const { output, states } = this.run(lstmStep, x, state, 2);
+    const { output, states } = this.run("lstm", x, state, 2);
     return [output, [states[0], states[1]]];
   }
 }
@@ -168,7 +153,7 @@ export class GRU extends Recurrent {
     super(3, inputSize, hiddenSize, options);
   }
   forward(x: Tensor, h?: Tensor): [Tensor, Tensor] {
-    const { output, states } = this.run(gruStep, x, h && [h], 1);
+    const { output, states } = this.run("gru", x, h && [h], 1);
     return [output, states[0]];
   }
 }

@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { decode, encode, leafNode, outputSpecs, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
+import { decode, encode, leafNode, outputSpecs, recomputed, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
 import { fullOp } from "../ops/index.js";
 import { inputCount } from "./collect.js";
 import type { Target } from "./types.js";
@@ -99,7 +99,8 @@ export class Simplifier {
       this.byNode.set(standIn, input);
       return new Tensor(standIn);
     });
-    const result = node.op.composite(standIns, node.attrs);
+    const { composite } = node.op;
+    const result = recomputed(() => composite(standIns, node.attrs), node.recompute);
     const outputs = (Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor]).map((tensor) => this.valueOf(tensor.node));
     if (node.outputs === undefined) return outputs[0];
     const tuple = this.make("op", node.op, node.attrs, inputs, node, node.outputs, 0, `expanded ${this.table.values.length}`);

@@ -115,6 +115,22 @@ describe.runIf(hasNative())("the native matrix product", () => {
     }
   });
 
+  it("multiplies a few rows by a transposed matrix, of every dtype, ragged, in blocks, in batches", () => {
+    for (const dtype of ["f32", "f64", "bf16", "f16"] as const) {
+      for (const [m, k, n] of [[2, 37, 130], [3, 200, 131], [7, 64, 140], [16, 1500, 133], [20, 515, 258], [32, 1024, 70], [31, 41, 517]]) {
+        const b = transpose(source([n, k], 2, dtype));
+        for (const a of [source([m, k], 1, dtype), transpose(source([k, m], 3, dtype)), expand(source([1, k], 4, dtype), [m, k]), slice(source([m, 2 * k], 5, dtype), 1, 3, k, 1)]) {
+          expect(wrong(F.cast(matmul(a, b), "f64").dataSync(), naive(F.cast(a, "f64"), F.cast(b, "f64")), unit[dtype] as number), `${dtype} ${m} ${k} ${n}`).toBeUndefined();
+        }
+      }
+    }
+    expect(check(source([3, 4, 5, 70], 1), transpose(source([3, 4, 90, 70], 2)))).toBeUndefined();
+    expect(check(transpose(source([12, 70, 5], 1)), transpose(source([12, 90, 70], 2)))).toBeUndefined();
+    const [a, b] = [source([5, 70], 1), transpose(source([90, 70], 2))];
+    const into = F.cat([matmul(a, b), matmul(a, b)], 1).dataSync(); // rows of the result that do not lie side by side
+    expect([...into.slice(90, 180)]).toEqual([...into.slice(0, 90)]);
+  });
+
   it("keeps infinities and NaN to their own rows and columns", () => {
     const a = fromData(Float32Array.from({ length: 12 * 20 }, (_, i) => (i === 25 ? Infinity : i === 65 ? NaN : 1)), [12, 20], "f32");
     const got = matmul(a, fromData(new Float32Array(20 * 11).fill(2), [20, 11], "f32")).dataSync();
@@ -123,7 +139,7 @@ describe.runIf(hasNative())("the native matrix product", () => {
 
   it("runs what follows as an epilogue: bias, activation, residual, several results", () => {
     // The last two go through so much memory that the program follows in bands, of rows and of columns.
-    for (const [m, k, n] of [[4, 2, 8], [64, 128, 10], [110, 280, 270], [1, 300, 400], [400, 300, 1], [12, 6000, 9], [3001, 8, 301], [55, 5, 40001]]) {
+    for (const [m, k, n] of [[4, 2, 8], [64, 128, 10], [110, 280, 270], [1, 300, 400], [400, 300, 1], [12, 6000, 9], [3001, 8, 301], [55, 5, 40001], [20, 515, 258], [6, 1100, 77]]) {
       const run = (): Float64Array[] => {
         const [x, w, bias, residual] = [source([m, k], 1), source([n, k], 2), source([n], 3), source([m, n], 4)];
         const hidden = F.relu(F.add(matmul(x, transpose(w)), bias));
@@ -146,7 +162,7 @@ describe.runIf(hasNative())("the native matrix product", () => {
     if (!("addon" in loaded)) throw new Error(loaded.reason);
     const before = loaded.addon.threads();
     const run = (): Uint8Array[] =>
-      [[200, 160, 130], [64, 1500, 20], [1, 400, 500], [500, 400, 1], [1, 50000, 2], [300, 64, 64], [3001, 8, 301]].map(([m, k, n]) => {
+      [[200, 160, 130], [64, 1500, 20], [1, 400, 500], [500, 400, 1], [1, 50000, 2], [300, 64, 64], [3001, 8, 301], [20, 515, 258]].map(([m, k, n]) => {
         const [x, w, bias] = [source([m, k], 1), source([n, k], 2), source([n], 3)];
         const results = [F.relu(F.add(matmul(x, transpose(w)), bias)), matmul(x, transpose(w))].map((t) => t.dataSync());
         return Buffer.concat(results.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)));
