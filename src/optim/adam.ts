@@ -1,4 +1,4 @@
-import type { Tensor } from "../graph/index.js";
+import { defineOp, recordMany, type Tensor } from "../graph/index.js";
 import { add, assign, div, maximum, mul, sqrt, sub } from "../ops/index.js";
 import { checkAtLeastZero, checkBetas, decayed, lerp, lerpSquare, withDecay } from "./math.js";
 import { Optimizer, type BaseOptions, type ParamsInput, type Update } from "./optimizer.js";
@@ -17,21 +17,34 @@ export interface AdamOptions extends BaseOptions {
   maximize: boolean;
 }
 
-/** m <- m + (1 - b1)(g - m), v <- b2 v + (1 - b2) g^2, p <- p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps) */
+type AdamAttrs = { readonly beta2: number; readonly eps: number };
+
+/**
+ * [p, g, m, v, 1 - b1, sqrt(1 - b2^t), lr / (1 - b1^t), largest v?] -> [m, v, largest v?, p]:
+ * m <- m + (1 - b1)(g - m), v <- b2 v + (1 - b2) g^2, p <- p - lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + eps).
+ * One node per parameter, which the compiler takes apart and fuses with what gives the gradient.
+ */
+const adamOp = defineOp<AdamAttrs>({
+  name: "adam",
+  trait: "opaque",
+  infer: ([p, , m, v, , , , ...largest]) => [m, v, ...largest, p].map(({ shape, dtype }) => ({ shape, dtype })),
+  composite: ([p, g, m, v, weight, correction, rate, largest], { beta2, eps }) => {
+    const [mean, square] = [lerp(m, g, weight), lerpSquare(v, g, beta2)];
+    const most = largest === undefined ? square : maximum(largest, square);
+    const step = mul(div(mean, add(div(sqrt(most), correction), eps)), rate);
+    return [mean, square, ...(largest === undefined ? [] : [most]), sub(p, step)];
+  },
+});
+
 function adamStep(update: Update<AdamOptions>, param: Tensor, grad: Tensor): Tensor {
   const { group, number, tensor } = update;
   const { betas, eps, amsgrad } = group;
-  const [m, v] = [tensor("exp_avg"), tensor("exp_avg_sq")];
-  assign(m, lerp(m, grad, number(() => 1 - group.betas[0])));
-  assign(v, lerpSquare(v, grad, betas[1]));
-  let square = v;
-  if (amsgrad) {
-    const largest = tensor("max_exp_avg_sq");
-    assign(largest, maximum(largest, v));
-    square = largest;
-  }
-  const denominator = add(div(sqrt(square), number(() => Math.sqrt(1 - group.betas[1] ** update.step))), eps);
-  return sub(param, mul(div(m, denominator), number(() => group.lr / (1 - group.betas[0] ** update.step))));
+  const [m, v, ...largest] = ["exp_avg", "exp_avg_sq", ...(amsgrad ? ["max_exp_avg_sq"] : [])].map((name) => tensor(name));
+  const correction = number(() => Math.sqrt(1 - group.betas[1] ** update.step));
+  const rate = number(() => group.lr / (1 - group.betas[0] ** update.step));
+  const values = recordMany(adamOp, [param, grad, m, v, number(() => 1 - group.betas[0]), correction, rate, ...largest], { beta2: betas[1], eps });
+  [m, v, ...largest].forEach((tensor, i) => assign(tensor, values[i]));
+  return values[values.length - 1];
 }
 
 abstract class AdamBase extends Optimizer<AdamOptions> {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { compile, F, GraftError, planCounters, tensor, type Tensor } from "graftml";
+import { planOf } from "graftml/runtime";
 import * as optim from "./index.js";
 
 const parameter = (values: readonly number[], dtype: "f32" | "f64" | "bf16" = "f64"): Tensor => tensor([...values], { dtype, requiresGrad: true });
@@ -133,6 +134,17 @@ describe("Optimizer", () => {
     expect(message(() => new optim.Adam([p], { betas: [0.9, 1] }))).toContain("betas[1]");
     expect(message(() => new optim.Adam([p], { lr: -1 }))).toContain("lr is -1");
     expect(message(() => new optim.Adam([{ params: [p], lrr: 1 } as never]))).toContain('unknown option "lrr"');
+  });
+
+  it("Adam is recorded as one node and runs as one kernel that writes in place", async () => {
+    for (const amsgrad of [false, true]) {
+      const p = parameter([1, 2, 3]);
+      const optimizer = new optim.AdamW([p], { lr: 0.1, amsgrad });
+      await steps(optimizer, p, [1, 2, 3], 1);
+      p.grad = tensor([1, 2, 3]);
+      const { steps: kernels, arenaBytes, outputBytes } = planOf(() => optimizer.record());
+      expect([kernels, arenaBytes, outputBytes]).toEqual([1, 0, 0]);
+    }
   });
 
   it("a changing rate needs no new plan", async () => {

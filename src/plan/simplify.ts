@@ -103,7 +103,8 @@ export class Simplifier {
     const result = recomputed(() => composite(standIns, node.attrs), node.recompute);
     const outputs = (Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor]).map((tensor) => this.valueOf(tensor.node));
     if (node.outputs === undefined) return outputs[0];
-    const tuple = this.make("op", node.op, node.attrs, inputs, node, node.outputs, 0, `expanded ${this.table.values.length}`);
+    // It only stands for its outputs. In the table it would count as a reader of its inputs, which would then have to be stored.
+    const tuple: Value = { kind: "op", op: node.op, attrs: node.attrs, inputs: [], shape: node.shape, dtype: node.dtype, outputs: node.outputs, origin: this.origin, constant: 0 };
     this.expanded.set(tuple, outputs);
     return tuple;
   }
