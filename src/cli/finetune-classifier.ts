@@ -5,7 +5,7 @@ import { modelFolder, readJson } from "../io/index.js";
 import { load, save, type TextModel } from "../models/index.js";
 import type { Module } from "../nn/index.js";
 import { manualSeed } from "../ops/index.js";
-import { classify, evaluateClassifier, findLearningRate, metrics } from "../train/index.js";
+import { classify, evaluateClassifier, findLearningRate, metrics, profile } from "../train/index.js";
 import { full, head, lora, mergeAndUnload, qlora, savePeft, type TuneSummary } from "../tune/index.js";
 import { baseName } from "./adapter-base.js";
 import { labelsOf } from "./eval-classifier.js";
@@ -53,6 +53,7 @@ export async function finetuneClassifier(run: ClassifierRun): Promise<void> {
   const result = await runTuning(run, [train, valid], {
     train: (options) => classify(model, train, { ...own, ...options }),
     findRate: (options) => findLearningRate(model, train, { task: "classify", ...own, ...options }),
+    profile: (options) => profile(model, train, { task: "classify", ...own, ...options }),
   });
   if (result === undefined) return;
   if (method !== "full" && method !== "head") {

@@ -1,9 +1,11 @@
 import { join } from "node:path";
+import type { Profile, ProfileSteps } from "../runtime/index.js";
 import type { LearningRateCurve, FitResult, LmOptions } from "../train/index.js";
 import { checkSameData, hashSamples } from "./data-hash.js";
 import { Interrupted } from "./exit.js";
 import { print } from "./output.js";
 import { readRun, versions, writeRun, type RunRecord } from "./run-folder.js";
+import { checkTrace, showProfile } from "./show-profile.js";
 import type { TrainingKeys } from "./training-keys.js";
 
 /** What all ways to fine-tune are told. */
@@ -18,21 +20,24 @@ export interface TuningRun {
   readonly progress: boolean;
   readonly keys: TrainingKeys;
   /** What is done instead of training. */
-  readonly trial: "find-lr" | "fast-dev-run" | undefined;
+  readonly trial: "find-lr" | "fast-dev-run" | "profile" | undefined;
+  /** Where a profile writes its trace. */
+  readonly trace?: string;
   /** The flags, to be kept in the folder of the run. */
   readonly flags: RunRecord["settings"];
 }
 
-/** A training, and the search for its rate, with the options that all have in common. */
+/** A training, the search for its rate and a profile of it, with the options that all have in common. */
 export interface Tuning {
   train(options: LmOptions): Promise<FitResult>;
   findRate(options: LmOptions): Promise<LearningRateCurve>;
+  profile(options: LmOptions & ProfileSteps): Promise<Profile>;
 }
 
 /**
  * Runs a fine-tuning in its folder: run.json, checkpoints, metrics.jsonl. Undefined after a trial, which leaves no files. Throws `Interrupted` when the user ended it; a checkpoint is then saved.
  */
-export async function runTuning(run: TuningRun, samples: readonly (readonly unknown[])[], { train, findRate }: Tuning): Promise<FitResult | undefined> {
+export async function runTuning(run: TuningRun, samples: readonly (readonly unknown[])[], { train, findRate, profile }: Tuning): Promise<FitResult | undefined> {
   const { out, epochs, batchSize, accumulate, seed, resume, overwrite, progress, keys, trial, flags } = run;
   const { tensorboard = false, logEvery = 10, ...rest } = keys;
   const options: LmOptions = {
@@ -42,6 +47,12 @@ export async function runTuning(run: TuningRun, samples: readonly (readonly unkn
     keys: progress, resumeHint: "the same command and --resume",
   };
   if (trial === "find-lr") return void print(String(await findRate(options)));
+  if (trial === "profile") {
+    const { trace } = run;
+    if (trace !== undefined) await checkTrace("finetune: --profile", trace);
+    const length = { warmup: 10, steps: 10 }; // as in graft profile
+    return showProfile(await profile({ ...options, ...length, resumeHint: undefined }), { ...length, top: 20, trace }).then(() => undefined);
+  }
   if (trial === "fast-dev-run") return void (await train({ ...options, fastDevRun: true, progress: "plain" as const }));
 
   const dataHash = await hashSamples(samples.map((list) => ({ length: list.length, get: (i: number) => list[i] })));

@@ -65,4 +65,17 @@ describe("graft finetune", () => {
     expect((await finetune("--out", "none", "--find-lr")).out).toMatch(/suggested learning rate/);
     expect(existsSync(join(dir, "none"))).toBe(false);
   });
+
+  it("tells where the time of its steps goes, and keeps nothing but a trace", async () => {
+    const { code, out, err } = await finetune("--out", "none", "--profile", "trace.json");
+    expect([code, err]).toEqual([0, "trace of 10 steps in trace.json: open it in ui.perfetto.dev or chrome://tracing\n"]);
+    for (const words of [/^10 steps after 10 for warm-up/, /^attentionBackward .* backward /m, /^model\.\S+ +LoraLayer +\d/m, /^\(outside kernels\) /m]) expect(out).toMatch(words);
+    expect(existsSync(join(dir, "none"))).toBe(false);
+    expect((JSON.parse(readFileSync(join(dir, "trace.json"), "utf8")) as { traceEvents: unknown[] }).traceEvents.length).toBeGreaterThan(20);
+    expect((await finetune("--out", "none", "--profile")).code).toBe(0);
+    const both = await finetune("--out", "none", "--profile", "--find-lr");
+    expect([both.code, both.err]).toEqual([2, expect.stringMatching(/--profile and --find-lr exclude each other/)]);
+    const nowhere = await finetune("--out", "none", "--profile", "no/trace.json");
+    expect([nowhere.code, nowhere.err]).toEqual([1, expect.stringMatching(/^graft: finetune: --profile no\/trace.json: there is no folder no\./)]);
+  });
 });

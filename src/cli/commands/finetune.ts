@@ -5,7 +5,7 @@ import { GraftError } from "../../base/index.js";
 import { text, type tokenizers } from "../../data/index.js";
 import { save, type CausalModel } from "../../models/index.js";
 import { manualSeed } from "../../ops/index.js";
-import { findLearningRate, sft } from "../../train/index.js";
+import { findLearningRate, profile, sft } from "../../train/index.js";
 import { full, head, lora, qlora, savePeft, type TuneSummary } from "../../tune/index.js";
 import { baseName } from "../adapter-base.js";
 import { UsageError } from "../exit.js";
@@ -42,6 +42,7 @@ interface Flags extends TrainingFlags {
   readonly packing: boolean;
   readonly resume?: boolean;
   readonly overwrite?: boolean;
+  readonly profile?: boolean | string;
   readonly progress: boolean;
 }
 
@@ -55,6 +56,7 @@ Examples:
   graft finetune --model models/stories260k --data ada.jsonl --method lora --out runs/ada
   graft finetune --model owner/name --data chat.jsonl --method qlora --r 16 --alpha 32 --targets q_proj,v_proj
   graft finetune --model runs/declarations --data texts.jsonl --method full --lr 5e-5 --resume
+  graft finetune --model models/stories260k --data ada.jsonl --profile trace.json
   graft finetune --model models/bert --data reviews.csv --task classification --method full --out runs/sentiment`;
 
 /** `graft finetune` */
@@ -84,6 +86,7 @@ export function setUp(command: Command): void {
     .option("--resume", "go on from the last checkpoint in the folder")
     .option("--overwrite", "start again where the folder holds a run");
   trainingFlags(command)
+    .option("--profile [trace]", "train 10 steps, tell where their time goes and keep nothing; a trace file where one is named (see graft profile)")
     .option("--no-progress", "print results only")
     .addHelpText("after", help)
     .action(finetune);
@@ -91,7 +94,9 @@ export function setUp(command: Command): void {
 
 async function finetune(flags: Flags): Promise<void> {
   const { model: base, data, method, progress, resume = false, overwrite = false } = flags;
-  const trial = trialOf("finetune", flags);
+  const other = trialOf("finetune", flags);
+  if (other !== undefined && flags.profile !== undefined) throw new UsageError(`finetune: --profile and --${other} exclude each other.`);
+  const trial = flags.profile === undefined ? other : "profile";
   const out = flags.out ?? join("runs", method);
   const number = (name: "epochs" | "batchSize" | "accumulate" | "r" | "alpha" | "valid" | "seed"): number => numberFlag(`--${name === "batchSize" ? "batch-size" : name}`, flags[name]);
   if (resolve(out) === resolve(base)) throw new UsageError(`finetune: --out is the folder of the model itself. Choose another one.`);
@@ -99,6 +104,7 @@ async function finetune(flags: Flags): Promise<void> {
   const seed = number("seed");
   const run: TuningRun = {
     out, seed, resume, overwrite, progress, trial, epochs: number("epochs"), batchSize: number("batchSize"), accumulate: number("accumulate"),
+    trace: typeof flags.profile === "string" ? flags.profile : undefined,
     keys: trainingKeys("finetune", trainingOverrides("finetune", flags)),
     flags: flags as unknown as TuningRun["flags"],
   };
@@ -118,6 +124,7 @@ async function finetune(flags: Flags): Promise<void> {
   const result = await runTuning(run, [train, valid], {
     train: (common) => sft(model, train, { ...options, ...common }),
     findRate: (common) => findLearningRate(model, train, { task: "sft", ...options, ...common }),
+    profile: (common) => profile(model, train, { task: "sft", ...options, ...common }),
   });
   if (result === undefined) return;
   const adapter = method !== "full" && method !== "head";

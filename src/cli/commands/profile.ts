@@ -1,18 +1,17 @@
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, dirname, extname, join } from "node:path";
+import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import { parse } from "yaml";
 import { GraftError } from "../../base/index.js";
-import { writeFileAtomic } from "../../io/index.js";
 import { manualSeed } from "../../ops/index.js";
 import type { Profile, ProfileSteps } from "../../runtime/index.js";
 import { profile } from "../../train/index.js";
 import { isTraining, type Training } from "../define.js";
-import { Interrupted, UsageError } from "../exit.js";
+import { UsageError } from "../exit.js";
 import { loadProgram } from "../load-program.js";
-import { note, print } from "../output.js";
 import { overridesOf, setOption, type Override } from "../overrides.js";
+import { checkTrace, showProfile } from "../show-profile.js";
 import { isTrainingKey, trainingKeys } from "../training-keys.js";
 
 interface Flags {
@@ -29,7 +28,7 @@ const help = `
 A recipe (.yaml) of graft train or graft pretrain, or a program (.ts, .js) that default-exports defineTraining({ ... }). Some steps are trained and thrown away;
 no files are written but the trace. The first table has a line per kernel: what it computes, how long one call takes, its share of the step, its speed and the
 memory that it reads and writes, and what was outside kernels: recording, planning, the loader, waiting for the kernels' thread. The second one has a line
-per module. A trace opens in ui.perfetto.dev or chrome://tracing.
+per module. A trace opens in ui.perfetto.dev or chrome://tracing. A fine-tuning is looked at by graft finetune ... --profile.
 
 Examples:
   graft profile examples/digits.yaml
@@ -64,21 +63,9 @@ async function profileFile(file: string, flags: Flags): Promise<void> {
   const top = whole("--top", flags.top, 1);
   const extension = extname(file);
   if (![...recipes, ...programs].includes(extension)) throw new UsageError(`profile: ${file} is neither a recipe (.yaml) nor a program (.ts, .js).`);
-  if (flags.trace !== undefined) await checkPlace(flags.trace);
+  if (flags.trace !== undefined) await checkTrace("profile: --trace", flags.trace);
   const found = await (programs.includes(extension) ? ofProgram(file, flags, steps) : (await isPretraining(file)) ? ofPretraining(file, flags, steps) : ofRecipe(file, flags, steps));
-  if (found.steps > 0) {
-    if (flags.trace !== undefined) await writeFileAtomic(flags.trace, JSON.stringify(found.trace()));
-    print(flags.json ? JSON.stringify(found) : found.toString(top));
-    if (flags.trace !== undefined) note(`trace of ${found.steps} steps in ${flags.trace}: open it in ui.perfetto.dev or chrome://tracing`);
-  }
-  if (found.steps < steps.steps) throw new Interrupted();
-}
-
-/** Throws before anything runs when the trace could not be written after it. */
-async function checkPlace(trace: string): Promise<void> {
-  const [folder, file] = await Promise.all([stat(dirname(trace)).catch(() => undefined), stat(trace).catch(() => undefined)]);
-  if (!folder?.isDirectory()) throw new GraftError("file", `profile: --trace ${trace}: there is no folder ${dirname(trace)}. Make it, or write the trace elsewhere.`);
-  if (file?.isDirectory()) throw new GraftError("file", `profile: --trace ${trace} is a folder. Name a file, ${join(trace, "trace.json")} say.`);
+  await showProfile(found, { steps: steps.steps, top, json: flags.json, trace: flags.trace });
 }
 
 const given = (flags: Flags, key: string): Override[] => overridesOf("profile", [{ flag: "--batch-size", key, value: flags.batchSize }], flags.set);
