@@ -11,14 +11,20 @@ const middle = (measured: readonly Limits[]): Limits | undefined => {
 
 /** Runs all peers in turns; each keeps its process, so that caches and compiled plans stay warm. */
 export async function measure(workload: Workload, peers: readonly Peer[], milliseconds: number, rounds: number): Promise<Result[]> {
-  const runners = new Map(peers.filter((peer) => peer.runs(workload)).map((peer) => [peer.name, new Runner(peer, workload)]));
+  const runners = new Map<string, Runner>();
   const total = new Map<string, Round>();
+  for (const peer of peers.filter((one) => one.runs(workload))) {
+    const runner = new Runner(peer, workload);
+    const { rss, first, error } = await runner.round(0); // one after another: a first step must not share the cores with the start of the next process
+    runners.set(peer.name, runner);
+    total.set(peer.name, { times: [], rss, first, error });
+  }
   const limits: Limits[] = []; // of each round, because the clock of the machine changes with its load
   for (let round = 0; round < rounds; round++) {
     const now = measureLimits();
     if (now !== undefined) limits.push(now);
     for (const [name, runner] of runners) {
-      const sum = total.get(name) ?? { times: [], rss: 0 };
+      const sum = total.get(name)!;
       if (sum.error !== undefined) continue;
       const { times, rss, first, error } = await runner.round(milliseconds);
       total.set(name, { times: [...sum.times, ...times], rss: Math.max(sum.rss, rss), first: sum.first ?? first, error });

@@ -51,6 +51,20 @@ describe.each(backends)("a recurrent network on %s", (backend) => {
     }
   });
 
+  it("takes inputs, states and weights of several dtypes, and gives what their sums give", async () => {
+    useBackend(backend);
+    for (const [weights, input, state, expected] of [["bf16", "f32", "f32", "f32"], ["f32", "bf16", "bf16", "f32"], ["bf16", "bf16", "bf16", "bf16"], ["f32", "f32", "f64", "f64"]] as const) {
+      manualSeed(5);
+      const net = new nn.LSTM(3, 4).to(weights);
+      const [x, first] = [rand([3, 2, 3]).to(input), [rand([1, 2, 4]).to(state), rand([1, 2, 4]).to(state)] as const];
+      await realize(x, ...first, ...net.parameters());
+      const [output, [h, c]] = net.forward(x, [first[0], first[1]]);
+      expect([output.dtype, h.dtype, c.dtype]).toEqual([expected, expected, expected]);
+      const exact = net.to("f64").forward(x.to("f64"), [first[0].to("f64"), first[1].to("f64")])[0].dataSync();
+      F.cast(output, "f64").dataSync().forEach((got, i) => expect(Math.abs(got - exact[i])).toBeLessThan(expected === "bf16" ? 2e-2 : 1e-6));
+    }
+  });
+
   const gradients = (net: Network, result: (net: Network, x: Tensor) => Tensor, T: number): Tensor[] => {
     net.zeroGrad();
     F.sum(F.square(result(net, rand([T, 2, 3])))).backward();

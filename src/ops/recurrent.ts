@@ -1,6 +1,6 @@
-import { defineOp, recordMany, type Spec, type Tensor } from "../graph/index.js";
+import { defineOp, promote, recordMany, type Spec, type Tensor } from "../graph/index.js";
 import { linear } from "./matmul.js";
-import { relu, add, mul, sigmoid, sub, tanh } from "./scalar.js";
+import { add, cast, mul, relu, sigmoid, sub, tanh } from "./scalar.js";
 import { narrow, select, stack } from "./split.js";
 
 /** What passes from one step to the next: [h], or [h, c] for LSTM. */
@@ -73,6 +73,8 @@ export function recurrent(cell: Cell, fromInput: Tensor, weight: Tensor, bias: T
   // Where a cell adds both sides before anything else, one bias is as good as two, and is added to all steps at once.
   const apart = bias !== undefined && cell === "gru" ? [bias] : [];
   const sides = bias !== undefined && cell !== "gru" ? add(fromInput, bias) : fromInput;
-  const [output, ...state] = recordMany(recurrentOp, [sides, weight, ...apart, ...first], { cell, backwards, bias: apart.length > 0 });
+  const inputs = [sides, weight, ...apart, ...first];
+  const dtype = inputs.map((input) => input.dtype).reduce(promote); // what the steps would come to
+  const [output, ...state] = recordMany(recurrentOp, inputs.map((input) => cast(input, dtype)), { cell, backwards, bias: apart.length > 0 });
   return { output, state };
 }
