@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { allocate, decode, sizeOf, type DType, type Node, type TypedArray } from "../graph/index.js";
+import { allocate, decode, isFloat, sizeOf, type DType, type Node, type TypedArray } from "../graph/index.js";
 import { compileGraph, type Plan } from "../plan/index.js";
 import { referenceBackend } from "../backend/index.js";
 import { targetOf } from "./plans.js";
@@ -15,6 +15,17 @@ export const tolerance: Readonly<Record<DType, { readonly rtol: number; readonly
   bool: { rtol: 0, atol: 0 },
 };
 
+/** For each node the float dtype of the coarsest arithmetic that leads to it, or its own: an f64 that was converted from an f32 result has the digits of an f32. `nodes`: inputs before users. */
+function coarsest(nodes: readonly Node[]): Map<Node, DType> {
+  const found = new Map<Node, DType>();
+  for (const node of nodes) {
+    const given = node.op.trait === "leaf" || node.value !== undefined; // exact, whatever its dtype
+    const from = given ? [] : node.inputs.map((input) => found.get(input)).filter((dtype) => dtype !== undefined);
+    if (isFloat(node.dtype)) found.set(node, from.reduce((a, b) => (tolerance[b].rtol > tolerance[a].rtol ? b : a), given ? "f64" : node.dtype));
+  }
+  return found;
+}
+
 /**
  * GRAFT_COMPARE=reference: runs the same graph on the reference backend with copies of the inputs; the function it returns compares the results
  * once the run has ended, and throws `backend` naming the first that differs.
@@ -28,6 +39,8 @@ export function compareWithReference(plan: Plan, nodes: readonly Node[], slots: 
   plan.slots.forEach(({ kind, node }, i) => {
     if (kind === "assigned") nodes[node].value = slots[i];
   });
+  const precision = coarsest(nodes);
+  for (const node of assignments) precision.set(node.inputs[0], precision.get(node) ?? node.dtype); // its slot receives the new value
   let reference: Plan;
   try {
     reference = compileGraph(nodes, { outputs, assignments }, targetOf(referenceBackend));
@@ -44,7 +57,7 @@ export function compareWithReference(plan: Plan, nodes: readonly Node[], slots: 
     reference.slots.forEach((slot, i) => {
       if (slot.kind === "input") return;
       const at = plan.slots.findIndex(({ kind, node }) => kind === slot.kind && node === slot.node);
-      const { rtol, atol } = tolerance[slot.dtype];
+      const { rtol, atol } = tolerance[precision.get(nodes[slot.node]) ?? slot.dtype];
       slots[at].forEach((raw, j) => {
         const [a, b] = [decode(slot.dtype, raw), decode(slot.dtype, own[i][j])];
         if (Object.is(a, b) || a === b || Math.abs(a - b) <= atol + rtol * Math.abs(b)) return;
