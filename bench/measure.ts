@@ -26,8 +26,8 @@ export async function measure(workload: Workload, peers: readonly Peer[], millis
     for (const [name, runner] of runners) {
       const sum = total.get(name)!;
       if (sum.error !== undefined) continue;
-      const { times, rss, first, error } = await runner.round(milliseconds);
-      total.set(name, { times: [...sum.times, ...times], rss: Math.max(sum.rss, rss), first: sum.first ?? first, error });
+      const { times, rss, error } = await runner.round(milliseconds);
+      total.set(name, { times: [...sum.times, ...times], rss: Math.max(sum.rss, rss), first: sum.first, error });
     }
   }
   await Promise.all([...runners.values()].map((runner) => runner.stop()));

@@ -12,6 +12,7 @@ constexpr int64_t kDotMost = GRAFT_VEC_BYTES > 16 ? 32 : 8, kDotMostLong = GRAFT
 constexpr int kDotRows = GRAFT_VEC_BYTES == 64 ? 6 : GRAFT_VEC_BYTES == 32 ? 3 : 2, kDotCols = 4;   // 24 sums of 32 registers, 12 or 8 of 16
 constexpr int64_t kDotBytes = 40 << 10;        // of the few rows, which are read for every kDotCols columns and stay in the first-level cache,
 constexpr int64_t kDotSteps = 512;             // unless sums would be too short
+constexpr int64_t kDotTasks = 8;               // fewer do not fill the threads
 
 // The sums over the lanes of four vectors.
 static GRAFT_FORCE_INLINE void sumFour(float* to, const VecF (&v)[4], bool add) {
@@ -86,14 +87,14 @@ template <class T> class FewRows {
   }
 
   int run() {
-    const bool packs = p_.a.step != 1 || p_.a.row == 0 || steps_.pieces > 1 || p_.a.dtype == DType::BF16 || p_.a.dtype == DType::F16;
+    const bool packs = p_.a.step != 1 || p_.a.row == 0 || steps_.pieces > 1 || isNarrow(p_.a.dtype);
     const int64_t sizes[] = {packs ? roundUp64(p_.M * p_.K * int64_t(sizeof(T))) * p_.batch : 0, roundUp64(p_.M * cols_.longest() * int64_t(sizeof(T))), roundUp64(out_.memoryBytes)};
     char* memory = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(sizes[0] + sizes[1] + sizes[2])));
     if (!memory) return memoryShort(context_);
     T* const packed = reinterpret_cast<T*>(memory);
     if (packs)
       for (int64_t z = 0; z < p_.batch; z++)
-        for (int64_t n = 0; n < steps_.pieces; n++) packBlock(packed + z * p_.M * p_.K, at(p_.a, z, p_.aBatch), steps_.begin(n), steps_.begin(n + 1));
+        for (int64_t n = 0; n < steps_.pieces; n++) packBlock(packed + z * p_.M * p_.K, p_.matrix(p_.a, z, p_.aBatch), steps_.begin(n), steps_.begin(n + 1));
 
     const int64_t tasks = p_.batch * cols_.count(), each = p_.M * cols_.longest() * p_.K;
     bool failed = false;
@@ -103,11 +104,11 @@ template <class T> class FewRows {
       out_.withRunner(own + sizes[1], [&](ProgramRunner* runner) {
         for (int64_t t = begin; t < end; t++) {
           const int64_t z = t / cols_.count(), col = cols_.begin(t % cols_.count()), cols = cols_.begin(t % cols_.count() + 1) - col;
-          const Operand a = at(p_.a, z, p_.aBatch);
+          const Operand a = p_.matrix(p_.a, z, p_.aBatch);
           const T* x = packs ? packed + z * p_.M * p_.K : static_cast<const T*>(a.data);
           T* c = out_.isDirect ? static_cast<T*>(out_.at(z, 0, col)) : reinterpret_cast<T*>(own);
           const int64_t ldc = out_.isDirect ? p_.outRow : cols;
-          multiplyTile(c, ldc, x, packs ? 0 : a.row, at(p_.b, z, p_.bBatch), col, cols);
+          multiplyTile(c, ldc, x, packs ? 0 : a.row, p_.matrix(p_.b, z, p_.bBatch), col, cols);
           if (!out_.isDirect) out_.write(runner, z, 0, p_.M, col, cols, c, ldc);
         }
       });
@@ -116,7 +117,6 @@ template <class T> class FewRows {
   }
 
  private:
-  static constexpr int64_t kDotTasks = 8;
   // About 32 tasks of 16 to 64 columns.
   static int64_t tileUnits(const Product& p) {
     const int64_t units = p.N * p.batch / 32 / kDotCols;
@@ -125,10 +125,6 @@ template <class T> class FewRows {
   static int64_t longest(const Product& p) {
     const int64_t steps = kDotBytes / int64_t(sizeof(T)) / p.M;
     return steps > kDotSteps ? steps : kDotSteps;
-  }
-  Operand at(Operand x, int64_t z, const int64_t* stride) const {
-    x.data = static_cast<const char*>(x.data) + p_.offset(z, stride) * elementBytes(x.dtype);
-    return x;
   }
 
   // Steps [from, to) of all rows, row by row: rows that lie far apart would meet in few sets of the first-level cache.

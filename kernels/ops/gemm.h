@@ -116,11 +116,6 @@ template <class T> class Gemm {
     });
   }
 
-  Operand batchOf(Operand x, int64_t offset) const {
-    x.data = static_cast<const char*>(x.data) + offset * elementBytes(x.dtype);
-    return x;
-  }
-
   void task(const Worker& w, int64_t z, int64_t i, int64_t j, int64_t piece, int64_t j0) {
     const int64_t row = g_.rows.begin(i), rows = g_.rows.begin(i + 1) - row, col = g_.cols.begin(j), cols = g_.cols.begin(j + 1) - col;
     const Cut whole(p_.K, p_.K / g_.pieces + 1);
@@ -131,7 +126,7 @@ template <class T> class Gemm {
     if (late_) ldc = colEnd_ - col0_, c = partial_ + (row - row0_) * ldc + (col - col0_);
     else if (g_.pieces > 1) c = partial_ + (piece * p_.batch + z) * p_.M * p_.N + row * p_.N + col, ldc = p_.N;
     else if (out_.isDirect) c = static_cast<T*>(out_.at(z, row, col)), ldc = p_.outRow;
-    const Operand a = batchOf(p_.a, p_.offset(z, p_.aBatch)), b = batchOf(p_.b, p_.offset(z, p_.bBatch));
+    const Operand a = p_.matrix(p_.a, z, p_.aBatch), b = p_.matrix(p_.b, z, p_.bBatch);
     const T* aData = static_cast<const T*>(a.data) + row * a.row;
     const T* bData = static_cast<const T*>(b.data) + col * b.row;
     const Cut blocks(k1 - k0, kStepBlock);

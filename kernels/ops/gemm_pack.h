@@ -10,6 +10,8 @@ namespace gemm {
 // Buffers are cut from a worker's memory in whole cache lines.
 static inline int64_t roundUp64(int64_t bytes) { return (bytes + 63) & ~int64_t(63); }
 
+static inline bool isNarrow(DType d) { return d == DType::BF16 || d == DType::F16; }
+
 struct Bf16 { uint16_t bits; };
 struct F16 { uint16_t bits; };
 
@@ -199,7 +201,7 @@ template <class T> static void packRows(T* dst, int width, const Operand& x, int
 template <int Full, int Unit, class T>
 static bool packAcross(T* dst, int64_t stride, int64_t at, const Operand& x, int64_t row0, int64_t rows, const Cut& panels, int64_t k0, int64_t K) {
   constexpr int64_t few = 8;                           // more rows of a power-of-two stride would not fit in one set of the first-level cache
-  if (x.row != 1 || x.quant || x.dtype == DType::BF16 || x.dtype == DType::F16) return false;
+  if (x.row != 1 || x.quant || isNarrow(x.dtype)) return false;
   const T* src = static_cast<const T*>(x.data) + row0 + k0 * x.step;
   for (int64_t k = 0; k < K; k += few) {
     const int64_t n = K - k < few ? K - k : few;

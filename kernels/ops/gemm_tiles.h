@@ -29,7 +29,7 @@ template <class T> struct Tiling {
   bool shareA, shareB;                         // packed once for all tasks; otherwise each task packs what it is about to use
 
   explicit Tiling(const Product& p) : rows(p.M, kRows, 16), cols(p.N, kLanes<T>, 32) {
-    const bool wideA = p.a.dtype != DType::BF16 && p.a.dtype != DType::F16, wideB = !p.b.quant && p.b.dtype != DType::BF16 && p.b.dtype != DType::F16;
+    const bool wideA = !isNarrow(p.a.dtype), wideB = !p.b.quant && !isNarrow(p.b.dtype);
     // Packing pays once a packed value is used often enough: values of A once per panel of B, values of B once per panel of A; and where memory is the
     // limit, since a panel of a large unpacked B is read in many short runs. Those a multiple of 4 KiB apart share few sets of the second-level cache,
     // where they are to wait for the next panel of A; of 64-byte vectors there are half as many.

@@ -20,6 +20,11 @@ struct Product {
     for (int d = batchRank - 1; d > 0; z /= batchShape[d], d--) at += z % batchShape[d] * stride[d];
     return batchRank > 0 ? at + z * stride[0] : 0;
   }
+  // Operand x, `stride` being its batch strides, of matrix z.
+  Operand matrix(Operand x, int64_t z, const int64_t* stride) const {
+    x.data = static_cast<const char*>(x.data) + offset(z, stride) * elementBytes(x.dtype);
+    return x;
+  }
 };
 
 static inline bool isFloat32Like(DType d) { return d == DType::F32 || d == DType::BF16 || d == DType::F16; }

@@ -103,14 +103,14 @@ template <class T> class Matvec {
     T* const partial = reinterpret_cast<T*>(memory + sizes[0] * p_.batch);
     void* const own0 = memory + sizes[0] * p_.batch + sizes[1];
     if (packs)
-      for (int64_t z = 0; z < p_.batch; z++) packRows(packed + z * sizes[0] / int64_t(sizeof(T)), 1, at(vector_, z, vectorBatch_), 0, 0, 1, p_.K);
+      for (int64_t z = 0; z < p_.batch; z++) packRows(packed + z * sizes[0] / int64_t(sizeof(T)), 1, p_.matrix(vector_, z, vectorBatch_), 0, 0, 1, p_.K);
 
     const int64_t each = all / (tasks * pieces) + 1;
     parallelFor(context_, tasks * pieces, all <= kInlineWork ? tasks * pieces : each >= kInlineWork ? 1 : kInlineWork / each, [&](int64_t begin, int64_t end, int) {
       for (int64_t t = begin; t < end; t++) {
         const int64_t piece = t % pieces, tile = t / pieces % tiles.count(), z = t / pieces / tiles.count();
         const int64_t from = tiles.begin(tile), k = p_.K > 0 ? cut.begin(piece) : 0, K = p_.K > 0 ? cut.begin(piece + 1) - k : 0;
-        const Operand w = at(matrix_, z, matrixBatch_), x = at(vector_, z, vectorBatch_);
+        const Operand w = p_.matrix(matrix_, z, matrixBatch_), x = p_.matrix(vector_, z, vectorBatch_);
         const T* v = packs ? packed + z * sizes[0] / int64_t(sizeof(T)) + k : static_cast<const T*>(x.data) + k * xStep;
         multiplyBlock(partial + piece * results + z * n_ + from, tiles.begin(tile + 1) - from, v, packs ? 1 : xStep, w, from, k, K, dot);
       }
@@ -135,12 +135,7 @@ template <class T> class Matvec {
   }
 
  private:
-  static bool isNarrow(DType d) { return d == DType::BF16 || d == DType::F16; }
   static int64_t round(int64_t elements, bool needed) { return needed ? (elements * int64_t(sizeof(T)) + 63) & ~int64_t(63) : 0; }
-  Operand at(Operand x, int64_t z, const int64_t* stride) const {
-    x.data = static_cast<const char*>(x.data) + p_.offset(z, stride) * elementBytes(x.dtype);
-    return x;
-  }
 
   void multiplyBlock(T* y, int64_t n, const T* x, int64_t xStep, const Operand& w, int64_t from, int64_t k, int64_t K, bool dot) const {
     if constexpr (sizeof(T) == 4) {

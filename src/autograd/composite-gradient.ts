@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { defineOp, recomputed, recordMany, Tensor, withGrad, type Attrs, type Node, type Op } from "../graph/index.js";
+import { composed, defineOp, recomputed, recordMany, Tensor, withGrad, type Attrs, type Node, type Op } from "../graph/index.js";
 import { identity, zeros } from "../ops/index.js";
 import type { differentiate } from "./differentiate.js";
 
@@ -27,8 +27,7 @@ function gradientOf(op: Op, run: typeof differentiate): Op {
       return withGrad(true, () => {
         const points = inputs.map((input, i) => (needs.includes(i) ? identity(input) : input));
         for (const i of needs) points[i].node.requiresGrad = true;
-        const value = op.composite!(points, attrs);
-        const outputs = Array.isArray(value) ? (value as readonly Tensor[]) : [value as Tensor];
+        const outputs = composed(op, points, attrs);
         const ends = new Set(needs.map((i) => points[i].node));
         const arrived = run(given.map((i) => outputs[i]), gradients, (end) => ends.has(end));
         return needs.map((i) => arrived.get(points[i].node) ?? zeros(inputs[i].shape, { dtype: inputs[i].dtype }));

@@ -107,22 +107,20 @@ type Arrived = (Tensor | undefined)[];
 
 /** The gradient rule of one node, or the gradient of its composite definition where it has no rule. */
 function inputGradients(node: Node, slots: Arrived, needs: readonly boolean[]): readonly (Tensor | null | undefined)[] {
+  if (node.op.vjp === undefined) return compositeGradient(node, slots, needs, differentiate);
   const specs = outputSpecs(node);
   const inputs = node.inputs.map((input) => new Tensor(input));
-  if (node.op.vjp !== undefined) {
-    const first = slots[0] ?? (node.outputs === undefined ? undefined : zeros(specs[0].shape, { dtype: specs[0].dtype }));
-    if (first === undefined) return [];
-    const output = new Tensor(node);
-    const context: GradientContext<typeof node.attrs> = {
-      inputs,
-      output,
-      outputs: node.outputs === undefined ? [output] : specs.map((_, index) => recordOutput(node, index)),
-      grad: first,
-      grads: slots,
-      attrs: node.attrs,
-      needs,
-    };
-    return node.op.vjp(context);
-  }
-  return compositeGradient(node, slots, needs, differentiate);
+  const first = slots[0] ?? (node.outputs === undefined ? undefined : zeros(specs[0].shape, { dtype: specs[0].dtype }));
+  if (first === undefined) return [];
+  const output = new Tensor(node);
+  const context: GradientContext<typeof node.attrs> = {
+    inputs,
+    output,
+    outputs: node.outputs === undefined ? [output] : specs.map((_, index) => recordOutput(node, index)),
+    grad: first,
+    grads: slots,
+    attrs: node.attrs,
+    needs,
+  };
+  return node.op.vjp(context);
 }

@@ -51,7 +51,7 @@ export async function runTuning(run: TuningRun, samples: readonly (readonly unkn
     const { trace } = run;
     if (trace !== undefined) await checkTrace("finetune: --profile", trace);
     const length = { warmup: 10, steps: 10 }; // as in graft profile
-    return showProfile(await profile({ ...options, ...length, resumeHint: undefined }), { ...length, top: 20, trace }).then(() => undefined);
+    return void (await showProfile(await profile({ ...options, ...length, resumeHint: undefined }), { ...length, top: 20, trace }));
   }
   if (trial === "fast-dev-run") return void (await train({ ...options, fastDevRun: true, progress: "plain" as const }));
 

@@ -91,5 +91,11 @@ export function defineOp<A extends Attrs = Attrs>(definition: Omit<Op<A>, "id">)
   return op;
 }
 
+/** The outputs of an op by its composite definition, which it must have. */
+export function composed(op: Op, inputs: readonly Tensor[], attrs: Attrs): readonly Tensor[] {
+  const value = op.composite!(inputs, attrs);
+  return Array.isArray(value) ? (value as readonly Tensor[]) : [value as Tensor];
+}
+
 /** All registered ops by name. */
 export const ops: ReadonlyMap<string, Op> = registry;

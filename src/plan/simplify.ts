@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { decode, encode, leafNode, outputSpecs, recomputed, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
+import { composed, decode, encode, leafNode, outputSpecs, recomputed, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
 import { fullOp } from "../ops/index.js";
 import { inputCount } from "./collect.js";
 import type { Target } from "./types.js";
@@ -99,9 +99,7 @@ export class Simplifier {
       this.byNode.set(standIn, input);
       return new Tensor(standIn);
     });
-    const { composite } = node.op;
-    const result = recomputed(() => composite(standIns, node.attrs), node.recompute);
-    const outputs = (Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor]).map((tensor) => this.valueOf(tensor.node));
+    const outputs = recomputed(() => composed(node.op, standIns, node.attrs), node.recompute).map((tensor) => this.valueOf(tensor.node));
     if (node.outputs === undefined) return outputs[0];
     // It only stands for its outputs. In the table it would count as a reader of its inputs, which would then have to be stored.
     const tuple: Value = { kind: "op", op: node.op, attrs: node.attrs, inputs: [], shape: node.shape, dtype: node.dtype, outputs: node.outputs, origin: this.origin, constant: 0 };

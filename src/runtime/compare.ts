@@ -19,7 +19,7 @@ export const tolerance: Readonly<Record<DType, { readonly rtol: number; readonly
 function coarsest(nodes: readonly Node[]): Map<Node, DType> {
   const found = new Map<Node, DType>();
   for (const node of nodes) {
-    const given = node.op.trait === "leaf" || node.value !== undefined; // exact, whatever its dtype
+    const given = node.value !== undefined; // exact, whatever its dtype
     const from = given ? [] : node.inputs.map((input) => found.get(input)).filter((dtype) => dtype !== undefined);
     if (isFloat(node.dtype)) found.set(node, from.reduce((a, b) => (tolerance[b].rtol > tolerance[a].rtol ? b : a), given ? "f64" : node.dtype));
   }

@@ -1,5 +1,5 @@
 import { GraftError } from "../../../base/index.js";
-import { leafNode, nextNodeId, noGrad, Tensor, type DType, type Node } from "../../../graph/index.js";
+import { composed, leafNode, nextNodeId, noGrad, Tensor, type DType, type Node } from "../../../graph/index.js";
 import { rememberModes, type Module } from "../../../nn/index.js";
 import { cannotWrite } from "./problem.js";
 import { sizeAt, type Axis, type Size } from "./size.js";
@@ -85,9 +85,9 @@ export function recordProgram({ model, inputs, run }: Program, at: readonly numb
     let found = replaced.get(node);
     if (found === undefined) {
       const first = nextNodeId();
-      const made = noGrad(() => composite(node.inputs.map((input) => new Tensor(input)), node.attrs));
+      const made = noGrad(() => composed(node.op, node.inputs.map((input) => new Tensor(input)), node.attrs));
       for (let id = first; id < nextNodeId(); id++) pathOf.set(id, pathOf.get(node.id) ?? "");
-      found = (Array.isArray(made) ? (made as readonly Tensor[]) : [made as Tensor]).map((tensor) => tensor.node);
+      found = made.map((tensor) => tensor.node);
       replaced.set(node, found);
     }
     return found;
