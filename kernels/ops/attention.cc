@@ -2,81 +2,114 @@
 //            all of any strides
 //            out: y [B, H, T, D], log of the sum of e^s of each query [B, H, T] (infinity where it sees nothing)
 //            attrs: scale, 1 if causal, probability that a weight is dropped (from y, not from the sum)
+#include "../simd/transpose.h"
 #include "attention_dropout.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
 namespace attention {
 
+// One tile, and of each panel its queries, its result so far ([D][kPanel]), the largest score and the sum of weights relative to it.
 template <class T> struct ForwardMemory {
-  T *scores, *keys, *values, *top, *total;
+  T *weights, *queries, *sums, *top, *total;
   int64_t bytes;
   ForwardMemory(const Problem& p, void* memory) {
     Cutter<T> cut(memory);
-    scores = cut.take(kQueries * kKeys);
-    keys = cut.take(packedSize<T>(kKeys, p.E));
-    values = cut.take(packedSize<T>(p.D, kKeys));
-    top = cut.take(kQueries);
-    total = cut.take(kQueries);
+    weights = cut.take(kKeys * kPanel<T>);
+    queries = cut.take(kPanels<T> * kPanel<T> * p.E);
+    sums = cut.take(kPanels<T> * kPanel<T> * p.D);
+    top = cut.take(kPanels<T> * kPanel<T>);
+    total = cut.take(kPanels<T> * kPanel<T>);
     bytes = cut.used();
   }
 };
 
-// One tile's scores of one query become weights relative to the largest score so far; what was summed before is scaled to it.
-template <class T>
-static void weigh(T* s, int64_t n, int64_t seen, T scale, T& top, T& total, T* sum, int64_t D) {
+// The scores of n keys become weights relative to the largest score so far; what was summed before is scaled to it.
+template <class T, int NV> static void weigh(T* w, int64_t n, T scale, T* top, T* total, T* sums, int64_t D, bool isFirst) {
+  constexpr int L = kLanes<T>;
   const T lowest = -T(__builtin_inf());
-  const T found = seen ? rows::largest<false>(s, seen) * scale : lowest, next = found > top || found != found ? found : top;
-  double added[1] = {0};
-  if (next != lowest && seen)
-    rows::sums<T, 1>(seen, added, [=](int64_t i, int lanes, Vec<T>* term) {
-      term[0] = expDown(rows::get(s + i, lanes) * scale - next);
-      rows::put(s + i, term[0], lanes);
-    });
-  else
-    seen = 0;
-  for (int64_t i = seen; i < n; i++) s[i] = 0;
-  if (top != next && top != lowest) {
-    const T factor = exp(broadcast(T(top - next)))[0];
-    total *= factor;
-    rows::each<T>(D, [=](int64_t i, int lanes) { rows::put(sum + i, rows::get(sum + i, lanes) * factor, lanes); });
+  Vec<T> largest[2][NV], added[2][NV] = {}, shift[NV], factor[NV], one[NV];
+  for (int v = 0; v < NV; v++) largest[0][v] = largest[1][v] = broadcast(lowest), one[v] = broadcast(T(1));
+  const auto eachRow = [&](const auto& body) {
+    int64_t i = 0;
+    for (; i + 2 <= n; i += 2)
+#pragma GCC unroll 2
+      for (int r = 0; r < 2; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) body(w + (i + r) * kPanel<T> + v * L, r, v);
+    if (i < n)
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; v++) body(w + i * kPanel<T> + v * L, 0, v);
+  };
+  eachRow([&](const T* s, int r, int v) {
+    const Vec<T> x = load(s);
+    largest[r][v] = largest[r][v] > x ? largest[r][v] : x;
+  });
+  for (int v = 0; v < NV; v++) {
+    const Vec<T> found = (largest[0][v] > largest[1][v] ? largest[0][v] : largest[1][v]) * scale, before = load(top + v * L), next = before > found ? before : found;
+    shift[v] = next == lowest ? Vec<T>{} : next;   // nothing seen yet: e^(-inf - 0) = 0
+    factor[v] = expDown(before - shift[v]);
+    store(top + v * L, next);
   }
-  top = next;
-  total += T(added[0]);
+  eachRow([&](T* s, int r, int v) {
+    const Vec<T> weight = expDown(load(s) * scale - shift[v]);
+    store(s, weight);
+    added[r][v] += weight;
+  });
+  for (int v = 0; v < NV; v++) store(total + v * L, load(total + v * L) * factor[v] + (added[0][v] + added[1][v]));
+  if (isFirst || memcmp(factor, one, sizeof one) == 0) return;
+  for (int64_t d = 0; d < D; d++)
+    for (int v = 0; v < NV; v++) store(sums + d * kPanel<T> + v * L, load(sums + d * kPanel<T> + v * L) * factor[v]);
 }
 
-template <class T> static void drop(T* weights, const T* factors, int64_t n) {
-  rows::each<T>(n, [=](int64_t i, int lanes) { rows::put(weights + i, rows::get(weights + i, lanes) * rows::get(factors + i, lanes), lanes); });
+template <class T> static void drop(T* weights, int64_t n, int64_t width, const Dropout<T>& dropout) {
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t c = 0; c < width; c++) weights[i * kPanel<T> + c] *= dropout.row(i)[c];
+}
+
+static inline void turn(const float* sums, float* y, int64_t row, int64_t n, int64_t D) { transpose(sums, kPanel<float>, y, row, n, D); }
+static inline void turn(const double* sums, double* y, int64_t row, int64_t n, int64_t D) {
+  for (int64_t t = 0; t < n; t++)
+    for (int64_t d = 0; d < D; d++) y[t * row + d] = sums[d * kPanel<double> + t];
 }
 
 // Queries [r0, r0 + n) of head h.
 template <class T> static void forwardTask(const Problem& p, const Step& step, int64_t b, int64_t h, int64_t r0, int64_t n, const ForwardMemory<T>& m) {
+  constexpr int L = kLanes<T>;
   const Rows<T> q = p.rowsOf<T>(step.in[0], b, h), k = p.rowsOf<T>(step.in[1], b, h / p.group()), v = p.rowsOf<T>(step.in[2], b, h / p.group());
-  T* const y = static_cast<T*>(step.out[0].data) + ((b * p.H + h) * p.T + r0) * p.D;
-  T* const logs = static_cast<T*>(step.out[1].data) + (b * p.H + h) * p.T + r0;
+  T* const logs = static_cast<T*>(step.out[1].data) + (b * p.H + h) * p.T;
+  T* const y = static_cast<T*>(step.out[0].data) + (b * p.H + h) * p.T * p.D;
   Dropout<T> dropout(p);
-  for (int64_t i = 0; i < n; i++) m.top[i] = -T(__builtin_inf()), m.total[i] = 0;
-  memset(y, 0, size_t(n * p.D) * sizeof(T));
-  const int64_t last = p.causal ? rows::smaller(p.S, r0 + n) : p.S;
-  for (int64_t j = 0; j < last; j += kKeys) {
-    const int64_t keys = rows::smaller(kKeys, last - j), from = p.firstQuery(j) > r0 ? p.firstQuery(j) - r0 : 0, count = n - from;
-    gemm::packB(m.keys, p.E, 0, k.byColumns(p.dtype), j, keys, 0, p.E);
-    gemm::packB(m.values, keys, 0, v.byRows(p.dtype), 0, p.D, j, keys);
-    product(m.scores, kKeys, count, keys, q.left(r0 + from), gemm::Side<T>::packed(m.keys, p.E, 0), p.E, false);
-    for (int64_t i = 0; i < count; i++) {
-      const int64_t t = r0 + from + i, seen = p.visible(t, j, keys);
-      blockScores(m.scores + i * kKeys, seen, p, b, h, t, j);
-      weigh(m.scores + i * kKeys, keys, seen, T(p.scale), m.top[from + i], m.total[from + i], y + (from + i) * p.D, p.D);
-      if (p.dropout > 0) drop(m.scores + i * kKeys, dropout.factors(b, h, t, i, j), seen);
-    }
-    product(y + from * p.D, p.D, count, p.D, gemm::Side<T>::direct(m.scores, kKeys, 1), gemm::Side<T>::packed(m.values, keys, 0), keys, true);
+  const int64_t panels = rows::ceilDiv(n, kPanel<T>), last = p.causal ? rows::smaller(p.S, r0 + n) : p.S;
+  const auto panelAt = [&](int64_t g) { return Panel<T>{b, h, r0 + g * kPanel<T>, rows::smaller(kPanel<T>, n - g * kPanel<T>), m.queries + g * kPanel<T> * p.E}; };
+  for (int64_t g = 0; g < panels; g++) {
+    const Panel<T> panel = panelAt(g);
+    gemm::packB(m.queries + g * kPanel<T> * p.E, p.E, 0, q.byColumns(p.dtype), panel.t, panel.count, 0, p.E);
   }
-  for (int64_t i = 0; i < n; i++) {
-    const bool blind = m.total[i] == 0;
-    const T scale = blind ? T(0) : 1 / m.total[i];
-    T* const out = y + i * p.D;
-    rows::each<T>(p.D, [=](int64_t c, int lanes) { rows::put(out + c, rows::get(out + c, lanes) * scale, lanes); });
-    logs[i] = blind ? T(__builtin_inf()) : m.top[i] + T(__builtin_log(double(m.total[i])));
+  for (int64_t i = 0; i < panels * kPanel<T>; i++) m.top[i] = -T(__builtin_inf()), m.total[i] = 0;
+  for (int64_t j = 0; j < last; j += kKeys)
+    for (int64_t g = 0; g < panels; g++) {
+      const Panel<T> panel = panelAt(g);
+      const int64_t keys = p.visible(panel.t + panel.count - 1, j, rows::smaller(kKeys, p.S - j));
+      if (keys == 0) continue;
+      T* const sums = m.sums + g * kPanel<T> * p.D;
+      scores(m.weights, kPanel<T>, keys, p, panel, k, j);
+      withVectors<gemm::kVecs>(panel.width() / L, [&](auto vectors) {
+        weigh<T, decltype(vectors)::value>(m.weights, keys, T(p.scale), m.top + g * kPanel<T>, m.total + g * kPanel<T>, sums, p.D, j == 0);
+      });
+      if (p.dropout > 0) dropout.fill(panel, j, keys), drop(m.weights, keys, panel.width(), dropout);
+      product(sums, kPanel<T>, p.D, panel.width(), v.columns(j), gemm::Side<T>::direct(m.weights, 1, kPanel<T>), keys, j > 0);
+    }
+  for (int64_t g = 0; g < panels; g++) {
+    const Panel<T> panel = panelAt(g);
+    T* const sums = m.sums + g * kPanel<T> * p.D;
+    for (int64_t c = 0; c < panel.width(); c += L) {
+      const Vec<T> top = load(m.top + g * kPanel<T> + c), total = load(m.total + g * kPanel<T> + c), scale = total == 0 ? Vec<T>{} : 1 / total;
+      const Vec<T> sum = total == 0 ? broadcast(T(__builtin_inf())) : top + log(total);
+      rows::put(logs + panel.t + c, sum, int(rows::smaller(L, panel.count - c)));
+      for (int64_t d = 0; d < p.D; d++) store(sums + d * kPanel<T> + c, load(sums + d * kPanel<T> + c) * scale);
+    }
+    turn(sums, y + panel.t * p.D, p.D, panel.count, p.D);
   }
 }
 

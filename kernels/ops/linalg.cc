@@ -28,7 +28,7 @@ static inline double dot(const double* a, const double* b, int64_t n) {
     sum[0] += load(a + i) * load(b + i);
     sum[1] += load(a + i + L) * load(b + i + L);
   }
-  double total = rows::addLanes<double>(sum[0] + sum[1]);
+  double total = rows::addLanes(sum[0] + sum[1]);
   for (; i < n; i++) total += a[i] * b[i];
   return total;
 }

@@ -30,10 +30,10 @@ static inline void multiply(VecU a, uint32_t constant, VecU* high, VecU* low) {
 #endif
 }
 
-// Word w of blocks first[s] ... first[s] + L - 1 in c[w][s]. Each round waits for the one before it, so several vectors of blocks go through side by side.
-template <int Side> static inline void rounds(const uint64_t (&first)[Side], const uint32_t* key, VecU (&c)[4][Side]) {
+// Word w of block first[s] + l step in lane l of c[w][s]; L step must be below 2^32. Each round waits for the one before it, so several vectors of blocks go through side by side.
+template <int Side> static inline void rounds(const uint64_t (&first)[Side], uint32_t step, const uint32_t* key, VecU (&c)[4][Side]) {
   VecU lane{};
-  for (int i = 0; i < L; i++) lane[i] = uint32_t(i);
+  for (int i = 0; i < L; i++) lane[i] = uint32_t(i) * step;
   for (int s = 0; s < Side; s++) {
     c[0][s] = lane + uint32_t(first[s]), c[1][s] = VecU{} + uint32_t(first[s] >> 32), c[2][s] = VecU{} + key[2], c[3][s] = VecU{} + key[3];
     c[1][s] -= VecU(c[0][s] < uint32_t(first[s]));   // a lane that wrapped around carries (its mask is -1)

@@ -21,7 +21,7 @@ static void fill(Words& out, int64_t block, const uint32_t* key) {
     uint64_t first[kSide];
     VecU c[4][kSide];
     for (int s = 0; s < kSide; s++) first[s] = uint64_t(block + at + s * L);
-    rounds<kSide>(first, key, c);
+    rounds<kSide>(first, 1, key, c);
     for (int w = 0; w < 4; w++)
       for (int s = 0; s < kSide; s++) store(out.word[w] + at + s * L, c[w][s]);
   }

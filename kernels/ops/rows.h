@@ -56,11 +56,15 @@ template <class T, class F> static inline void eachAligned(const T* to, int64_t 
   each<T>(n - head, [&](int64_t i, int lanes) { body(head + i, lanes); });
 }
 
-template <class T> static inline double addLanes(Vec<T> v) {
-  double total = 0;
-  for (int i = 0; i < kLanes<T>; i++) total += double(v[i]);
-  return total;
+// The sum of all lanes, in double.
+static inline double addLanes(VecD v) {
+  double part[kLanes<double>];
+  memcpy(part, &v, sizeof v);
+  for (int n = kLanes<double> / 2; n > 0; n /= 2)
+    for (int i = 0; i < n; i++) part[i] += part[i + n];
+  return part[0];
 }
+static inline double addLanes(VecF v) { return addLanes(lowHalf(v) + highHalf(v)); }
 
 // K sums over a row at once: body(i, lanes, terms) gives the terms of one vector.
 template <class T, int K, class F> static inline void sums(int64_t n, double (&total)[K], const F& body) {
@@ -85,7 +89,7 @@ template <class T, int K, class F> static inline void sums(int64_t n, double (&t
       body(i, lanes, terms);
       for (int k = 0; k < K; k++) part[k][0] += lanes == L ? terms[k] : firstLanes<T>(terms[k], lanes, 0);
     }
-    for (int k = 0; k < K; k++) total[k] += addLanes<T>((part[k][0] + part[k][1]) + (part[k][2] + part[k][3]));
+    for (int k = 0; k < K; k++) total[k] += addLanes((part[k][0] + part[k][1]) + (part[k][2] + part[k][3]));
   }
 }
 
@@ -113,6 +117,7 @@ template <bool kFetch, class T> static inline T largest(const T* x, int64_t n) {
 }
 
 template <bool b> struct Flag { static constexpr bool value = b; };
+template <int n> struct Count { static constexpr int value = n; };
 
 // row(r, flag) for rows [begin, end); the flag's value is `stream`.
 template <class F> static inline void eachOf(int64_t begin, int64_t end, bool stream, const F& row) {
