@@ -1,6 +1,6 @@
 // attention  in: q [B, H, T, E], k [B, Hk, S, E], v [B, Hk, S, D], key of the dropout i32 [4] where there is one, mask [B, H, T, S] (bool) where there is one,
 //            all of any strides
-//            out: y [B, H, T, D], log of the sum of e^s of each query [B, H, T] (infinity where it sees nothing)
+//            out: y [B, T, H, D], log of the sum of e^s of each query [B, H, T] (infinity where it sees nothing)
 //            attrs: scale, 1 if causal, probability that a weight is dropped (from y, not from the sum)
 #include "../simd/transpose.h"
 #include "attention_dropout.h"
@@ -78,7 +78,7 @@ template <class T> static void forwardTask(const Problem& p, const Step& step, i
   constexpr int L = kLanes<T>;
   const Rows<T> q = p.rowsOf<T>(step.in[0], b, h), k = p.rowsOf<T>(step.in[1], b, h / p.group()), v = p.rowsOf<T>(step.in[2], b, h / p.group());
   T* const logs = static_cast<T*>(step.out[1].data) + (b * p.H + h) * p.T;
-  T* const y = static_cast<T*>(step.out[0].data) + (b * p.H + h) * p.T * p.D;
+  T* const y = static_cast<T*>(step.out[0].data) + (b * p.T * p.H + h) * p.D;
   Dropout<T> dropout(p);
   const int64_t panels = rows::ceilDiv(n, kPanel<T>), last = p.causal ? rows::smaller(p.S, r0 + n) : p.S;
   const auto panelAt = [&](int64_t g) { return Panel<T>{b, h, r0 + g * kPanel<T>, rows::smaller(kPanel<T>, n - g * kPanel<T>), m.queries + g * kPanel<T> * p.E}; };
@@ -109,7 +109,7 @@ template <class T> static void forwardTask(const Problem& p, const Step& step, i
       rows::put(logs + panel.t + c, sum, int(rows::smaller(L, panel.count - c)));
       for (int64_t d = 0; d < p.D; d++) store(sums + d * kPanel<T> + c, load(sums + d * kPanel<T> + c) * scale);
     }
-    turn(sums, y + panel.t * p.D, p.D, panel.count, p.D);
+    turn(sums, y + panel.t * p.H * p.D, p.H * p.D, panel.count, p.D);
   }
 }
 

@@ -75,6 +75,16 @@ static inline bool describe(const Step& step, int further, Problem& p) {
   return !p.mask || isHeads(*p.mask, DType::Bool, p.B, p.H, p.T, p.S);
 }
 
+// [B, rowCount, H, cols], as results are stored and as their gradients come, seen as [B, H, rowCount, cols].
+static inline View asHeads(View x) {
+  if (x.rank == 4) {
+    const int64_t shape = x.shape[1], stride = x.stride[1];
+    x.shape[1] = x.shape[2], x.stride[1] = x.stride[2];
+    x.shape[2] = shape, x.stride[2] = stride;
+  }
+  return x;
+}
+
 static inline int refuse(const Context& context, const char* kernel) { return rows::fail(context, kernel, "the views are not heads of queries, keys and values that fit"); }
 
 template <class T> static inline int64_t packedSize(int64_t cols, int64_t steps) { return gemm::wholeVectors<T>(cols) * steps; }

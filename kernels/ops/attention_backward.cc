@@ -1,4 +1,5 @@
-// attentionBackward  in: q, k, v, y, logs (see attention), dy [B, H, T, D], key of the dropout and mask where there are; out: dq, dk, dv
+// attentionBackward  in: q, k, v, y, logs (see attention), dy [B, T, H, D] of any strides like y, key of the dropout and mask where there are
+//                    out: dq [B, T, H, E], dk [B, S, Hk, E], dv [B, S, Hk, D]
 //                    attrs: scale, 1 if causal, probability that a weight is dropped
 //   w = e^(s - log),  f: factors of the dropout (1 without),  dv = (f w)^T dy,  dw = f dy v^T,  ds = w (dw - sum_d dy y) scale,  dq = ds k,  dk = ds^T q
 #include "attention_dropout.h"
@@ -52,9 +53,9 @@ template <class T>
 static void backwardTile(const Problem& p, const Step& step, int64_t b, int64_t h, int64_t r0, int64_t n, T* dk, T* dv, const BackwardMemory<T>& m) {
   constexpr int64_t ld = BackwardMemory<T>::kWidth, side = kPanel<T>;
   const Rows<T> q = p.rowsOf<T>(step.in[0], b, h), k = p.rowsOf<T>(step.in[1], b, h / p.group()), v = p.rowsOf<T>(step.in[2], b, h / p.group());
-  const Rows<T> y = p.rowsOf<T>(step.in[3], b, h), dy = p.rowsOf<T>(step.in[5], b, h);
-  T* const dq = static_cast<T*>(step.out[0].data) + ((b * p.H + h) * p.T + r0) * p.E;
-  memset(dq, 0, size_t(n * p.E) * sizeof(T));
+  const Rows<T> y = p.rowsOf<T>(asHeads(step.in[3]), b, h), dy = p.rowsOf<T>(asHeads(step.in[5]), b, h);
+  const int64_t row = p.H * p.E, keyRow = p.keyHeads * p.E, valueRow = p.keyHeads * p.D;
+  T* const dq = static_cast<T*>(step.out[0].data) + (b * p.T + r0) * row + h * p.E;
   Dropout<T> dropout(p);
   gemm::packB(m.queries, n, 0, q.byRows(p.dtype), 0, p.E, r0, n);
   gemm::packB(m.outputs, n, 0, dy.byRows(p.dtype), 0, p.D, r0, n);
@@ -97,12 +98,12 @@ static void backwardTile(const Problem& p, const Step& step, int64_t b, int64_t 
       const int64_t keys = rows::smaller(keyPart, all - i), from = p.causal ? rows::larger(j + i - r0, 0) : 0, count = n - from;
       if (count <= 0) break;
       const auto part = [&](const T* tile) { return gemm::Side<T>::direct(tile + i * ld + from, ld, 1); };
-      product(dv + (j + i) * p.D, p.D, keys, p.D, part(m.weights), gemm::Side<T>::packed(m.outputs, n, from), count, true);
-      product(dk + (j + i) * p.E, p.E, keys, p.E, part(m.slopes), gemm::Side<T>::packed(m.queries, n, from), count, true);
+      product(dv + (j + i) * valueRow, valueRow, keys, p.D, part(m.weights), gemm::Side<T>::packed(m.outputs, n, from), count, true);
+      product(dk + (j + i) * keyRow, keyRow, keys, p.E, part(m.slopes), gemm::Side<T>::packed(m.queries, n, from), count, true);
     }
     for (int64_t t = 0; t < n; t += queryPart) {
       const int64_t count = rows::smaller(queryPart, n - t), keys = p.visible(r0 + t + count - 1, j, all);
-      product(dq + t * p.E, p.E, count, p.E, gemm::Side<T>::direct(m.slopes + t, 1, ld), gemm::Side<T>::packed(m.keys + j * gemm::wholeVectors<T>(p.E), all, 0), keys, true);
+      product(dq + t * row, row, count, p.E, gemm::Side<T>::direct(m.slopes + t, 1, ld), gemm::Side<T>::packed(m.keys + j * gemm::wholeVectors<T>(p.E), all, 0), keys, j > 0);
     }
   }
 }
@@ -110,10 +111,12 @@ static void backwardTile(const Problem& p, const Step& step, int64_t b, int64_t 
 // Key head c of batch b: its keys' and values' gradients are sums over the queries of all heads that use it.
 template <class T> static void backwardTask(const Problem& p, const Step& step, int64_t b, int64_t c, const BackwardMemory<T>& m) {
   const Rows<T> k = p.rowsOf<T>(step.in[1], b, c);
-  T* const dk = static_cast<T*>(step.out[1].data) + (b * p.keyHeads + c) * p.S * p.E;
-  T* const dv = static_cast<T*>(step.out[2].data) + (b * p.keyHeads + c) * p.S * p.D;
-  memset(dk, 0, size_t(p.S * p.E) * sizeof(T));
-  memset(dv, 0, size_t(p.S * p.D) * sizeof(T));
+  T* const dk = static_cast<T*>(step.out[1].data) + (b * p.S * p.keyHeads + c) * p.E;
+  T* const dv = static_cast<T*>(step.out[2].data) + (b * p.S * p.keyHeads + c) * p.D;
+  for (int64_t j = 0; j < p.S; j++) {
+    memset(dk + j * p.keyHeads * p.E, 0, size_t(p.E) * sizeof(T));
+    memset(dv + j * p.keyHeads * p.D, 0, size_t(p.D) * sizeof(T));
+  }
   for (int64_t j = 0; j < p.S; j += kKeys) {
     const int64_t n = rows::smaller(kKeys, p.S - j);
     gemm::packB(m.keys + j * gemm::wholeVectors<T>(p.E), n, 0, k.byRows(p.dtype), 0, p.E, j, n);
@@ -139,7 +142,7 @@ template <class T> static int backward(const Problem& p, const Step& step, const
 static int runAttentionBackward(const Step& step, const Context& context) {
   attention::Problem p;
   if (step.outCount != 3 || !attention::describe(step, 3, p)) return attention::refuse(context, "attentionBackward");
-  const bool fits = attention::isHeads(step.in[3], p.dtype, p.B, p.H, p.T, p.D) && attention::isHeads(step.in[5], p.dtype, p.B, p.H, p.T, p.D) &&
+  const bool fits = attention::isHeads(attention::asHeads(step.in[3]), p.dtype, p.B, p.H, p.T, p.D) && attention::isHeads(attention::asHeads(step.in[5]), p.dtype, p.B, p.H, p.T, p.D) &&
                     rows::isVector(step.in[4], p.dtype, p.B * p.H * p.T) && rows::isVector(step.out[0], p.dtype, p.B * p.H * p.T * p.E) &&
                     rows::isVector(step.out[1], p.dtype, p.B * p.keyHeads * p.S * p.E) && rows::isVector(step.out[2], p.dtype, p.B * p.keyHeads * p.S * p.D);
   if (!fits) return attention::refuse(context, "attentionBackward");

@@ -32,40 +32,45 @@ const kernel = (name: string, [q]: readonly Spec[], { scale, causal, dropout }: 
 /** Multiply-adds of so many products of [T, n] by [n, S], times two. */
 const work = ([q, k, v]: readonly Spec[], ofKeys: number, ofValues: number): number => 2 * q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2] * (ofKeys * q.shape[3] + ofValues * v.shape[3]);
 
-/** [q, k, v, key?, mask?] -> [y [B, H, T, D], log of the sum of e^s [B, H, T], which is infinite where nothing is seen]. */
+/** [B, H, T, n] as [B, T, H, n], as results and gradients are stored: heads of a token side by side, so that joining them copies nothing. And the way back. */
+export const swapHeads = (x: Tensor): Tensor => transpose(x, 1, 2);
+const swapped = ({ shape: [B, H, T, n], dtype }: Spec): Spec => ({ shape: [B, T, H, n], dtype });
+
+/** [q, k, v, key?, mask?] -> [y [B, T, H, D], log of the sum of e^s [B, H, T], which is infinite where nothing is seen]. */
 export const attentionOp = defineOp<AttentionAttrs>({
   name: "attention",
   trait: "opaque",
   infer: ([q, , v]) => [
-    { shape: [...q.shape.slice(0, 3), v.shape[3]], dtype: q.dtype },
+    swapped({ shape: [...q.shape.slice(0, 3), v.shape[3]], dtype: q.dtype }),
     { shape: q.shape.slice(0, 3), dtype: q.dtype },
   ],
-  vjp: ({ inputs: [q, k, v, ...rest], outputs: [y, logs], grads: [grad], attrs }) => (grad === undefined ? [] : recordMany(attentionBackwardOp, [q, k, v, y, logs, grad, ...rest], attrs)),
+  vjp: ({ inputs: [q, k, v, ...rest], outputs: [y, logs], grads: [grad], attrs }) => (grad === undefined ? [] : recordMany(attentionBackwardOp, [q, k, v, y, logs, grad, ...rest], attrs).map(swapHeads)),
   composite: ([q, k, v, ...rest], attrs) => {
     const { key, mask } = extras(rest, attrs);
     const { weights: all, scores } = weigh(q, k, { ...attrs, mask });
     const weights = key ? mul(all, factors(all, key, attrs.dropout)) : all;
     const logs = logsumexp(scores, { dim: 3 });
-    return [unfoldHeads(matmul(foldHeads(weights, k), v), q.shape), where(eq(logs, blockedScore), Infinity, logs)];
+    return [swapHeads(unfoldHeads(matmul(foldHeads(weights, k), v), q.shape)), where(eq(logs, blockedScore), Infinity, logs)];
   },
   kernel: (inputs, attrs) => kernel("attention", inputs, attrs),
   flops: (inputs) => work(inputs, 1, 1),
 });
 
-/** [q, k, v, y, logs, dy, key?, mask?] -> [dq, dk, dv]. */
+/** [q, k, v, y, logs, dy [B, T, H, D], key?, mask?] -> [dq [B, T, H, E], dk [B, S, Hk, E], dv [B, S, Hk, D]]. */
 const attentionBackwardOp = defineOp<AttentionAttrs>({
   name: "attentionBackward",
   trait: "opaque",
-  infer: ([q, k, v]) => [q, k, v].map(({ shape, dtype }) => ({ shape, dtype })),
+  infer: ([q, k, v]) => [q, k, v].map(swapped),
   // From q, k and v alone, not from the stored y and logs: so its gradient is complete.
-  composite: ([q, k, v, , , dy, ...rest], attrs) => {
+  composite: ([q, k, v, , , grad, ...rest], attrs) => {
+    const dy = swapHeads(grad);
     const { key, mask } = extras(rest, attrs);
     const { weights } = weigh(q, k, { ...attrs, mask });
     const factor = key && factors(weights, key, attrs.dropout);
     const dropped = (x: Tensor): Tensor => (factor ? mul(x, factor) : x);
     const dw = dropped(unfoldHeads(matmul(foldHeads(dy, k), transpose(v)), q.shape));
     const ds = foldHeads(mul(mul(weights, sub(dw, sum(mul(dw, weights), { dim: 3, keepdim: true }))), attrs.scale), k);
-    return [unfoldHeads(matmul(ds, k), q.shape), matmul(transpose(ds), foldHeads(q, k)), matmul(transpose(foldHeads(dropped(weights), k)), foldHeads(dy, k))];
+    return [unfoldHeads(matmul(ds, k), q.shape), matmul(transpose(ds), foldHeads(q, k)), matmul(transpose(foldHeads(dropped(weights), k)), foldHeads(dy, k))].map(swapHeads);
   },
   kernel: (inputs, attrs) => kernel("attentionBackward", inputs, attrs),
   flops: (inputs) => work(inputs, 3, 2),

@@ -1,6 +1,6 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { broadcastShapes, isFloat, recordMany, showShape, type Shape, type Tensor } from "../graph/index.js";
-import { attentionOp, type AttentionAttrs } from "./attention-ops.js";
+import { attentionOp, swapHeads, type AttentionAttrs } from "./attention-ops.js";
 import { attendWhole } from "./attention-weights.js";
 import { expand, reshape } from "./movement.js";
 import { asTensor, operands, toFloat } from "./operand.js";
@@ -74,7 +74,7 @@ function tiled(inputs: readonly Tensor[], mask: Tensor | undefined, attrs: Atten
   const places = mask === undefined ? [] : [expand(four(mask), [...heads[0].shape.slice(0, 3), heads[1].shape[2]])];
   const key = attrs.dropout > 0 ? [nextKey()] : [];
   const [y] = recordMany(attentionOp, [...heads, ...key, ...places], attrs);
-  return reshape(y, [...q.shape.slice(0, -1), y.shape[3]]);
+  return reshape(swapHeads(y), [...q.shape.slice(0, -1), y.shape[3]]);
 }
 
 function checkMask(op: string, mask: Tensor, scores: Shape): void {
