@@ -3,12 +3,12 @@ import type { Compiled } from "./plans.js";
 /** Below this much work (operations and elements moved) a plan runs on the calling thread from the first time on. */
 const inlineCost = 400_000;
 /**
- * So does one that was once seen to take less than this many milliseconds: the hop to a worker and back costs about a twentieth of one, and more where three
- * threads (this one, the worker, a second one of the kernels) meet on two cores.
+ * So does one that was once seen to take less than this many milliseconds: the hop to a worker and back costs about a tenth of one, and up to one where three
+ * threads (this one, the worker, a second one of the kernels) meet on two cores. A frame of a screen takes as long.
  */
-const inlineMilliseconds = 4;
+const inlineMilliseconds = 16;
 /** A loop of such steps never waits for anything, so it would keep timers and messages waiting; after this many milliseconds they have their turn. */
-const turnEvery = 16;
+const turnEvery = 8;
 
 let turned = 0;
 
