@@ -38,7 +38,24 @@ static inline VecF reduceLn2(VecF x, VecI* n, VecF* low) {
 }
 static inline VecF powerOfTwo(VecI n) { return VecF((n + 127) << 23); }   // -126 <= n <= 127
 
-// e^x 2^bias. e^r = 1 + r + r^2 P(r); the power of two is applied in two halves, so that results may be subnormal.
+// e^x 2^bias
+#if defined(__AVX512F__)
+// e^x = series 2^power, power a whole number. One instruction (scalef) then multiplies by 2^power, also to infinities and subnormals.
+struct ExpParts { VecF series, power; };
+static inline ExpParts expParts(VecF x) {
+  const VecF n = VecF(_mm512_maskz_roundscale_ps(__mmask16(-1), __m512(x * 1.44269504088896341f), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  const VecF r = (x - n * 0.693359375f) + n * 2.12194440054690583e-4f;   // ln 2 in two parts, the first short enough for n times it to be exact
+  return {polynomial(r, 1.0f, 1.0f, 0.49999994f, 0.16666521f, 0.041668274f, 0.008368684f, 0.001382008f), n};
+}
+static inline VecF timesPowerOfTwo(VecF x, VecF n, __mmask16 kept = __mmask16(-1)) { return VecF(_mm512_maskz_scalef_ps(kept, __m512(x), __m512(n))); }
+static inline VecF expScaled(VecF x, int32_t bias) {
+  x = x > 100.0f ? broadcast(100.0f) : x;
+  const ExpParts e = expParts(x < -110.0f ? broadcast(-110.0f) : x);
+  return timesPowerOfTwo(e.series, e.power + float(bias));
+}
+static inline VecF exp(VecF x) { return expScaled(x, 0); }
+#else
+// e^r = 1 + r + r^2 P(r); the power of two is applied in two halves, so that results may be subnormal.
 static inline VecF expScaled(VecF x, int32_t bias) {
   x = x > 100.0f ? broadcast(100.0f) : x;
   x = x < -110.0f ? broadcast(-110.0f) : x;
@@ -52,8 +69,21 @@ static inline VecF expScaled(VecF x, int32_t bias) {
   return y * powerOfTwo(half) * powerOfTwo(n - half);
 }
 static inline VecF exp(VecF x) { return expScaled(x, 0); }
+#endif
 
-// e^x for |x| < 87, in a third of the work of exp.
+// e^x for |x| < 87, in less work than exp; and for x <= 0 (a little above does no harm), with 0 below -87 in place of subnormals: for weights relative to a
+// largest one.
+#if defined(__AVX512F__)
+static inline VecF expNear(VecF x) {
+  const ExpParts e = expParts(x);
+  return timesPowerOfTwo(e.series, e.power);
+}
+static inline VecF expDown(VecF a) {
+  const __m512 least = _mm512_set1_ps(-87.0f), x = __m512(a);
+  const ExpParts e = expParts(VecF(_mm512_maskz_max_ps(__mmask16(-1), least, x)));   // a where it is NaN
+  return timesPowerOfTwo(e.series, e.power, _mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ));
+}
+#else
 static inline VecF expNear(VecF x) {
   VecI n;
   VecF low;
@@ -62,8 +92,8 @@ static inline VecF expNear(VecF x) {
   return VecF(VecI(y) + (n << 23));
 }
 
-// e^x for x <= 0 (a little above does no harm), with 0 below -87 in place of subnormals: half the work of exp. For weights relative to a largest one.
 static inline VecF expDown(VecF a) { return a < -87.0f ? VecF{} : expNear(a < -87.0f ? broadcast(-87.0f) : a); }
+#endif
 
 // 2^n (e^r - 1) + (2^n - 1), halved inside because 2^128 is no float.
 static inline VecF expm1(VecF a) {
