@@ -1,7 +1,7 @@
 // Dropout of attention weights, made again from its key wherever a tile needs it: nothing of the size [T, S] is stored between the passes.
 // The weight of key k for query row r = (b H + h) T + t is word k % 4 of block r ceil(S / 4) + k / 4 (philox.h): kept where it is at least p, times 1 / (1 - p).
 #pragma once
-#include "attention.h"
+#include "attention_tile.h"
 #include "philox.h"
 
 namespace graft {

@@ -111,9 +111,11 @@ template <bool kFetch, class T> static inline T largest(const T* x, int64_t n) {
   for (; i + L <= n; i += L) top[0] = maximum(top[0], load(x + i));
   if (i < n) top[0] = maximum(top[0], firstLanes<T>(loadPartial(x + i, int(n - i)), int(n - i), lowest));
   const Vec<T> all = maximum(maximum(top[0], top[1]), maximum(top[2], top[3]));
-  T result = all[0];
-  for (int l = 1; l < L; l++) result = all[l] > result || all[l] != all[l] ? all[l] : result;
-  return result;
+  T part[L];
+  memcpy(part, &all, sizeof part);
+  for (int m = L / 2; m > 0; m /= 2)
+    for (int l = 0; l < m; l++) part[l] = part[l] > part[l + m] || part[l] != part[l] ? part[l] : part[l + m];
+  return part[0];
 }
 
 template <bool b> struct Flag { static constexpr bool value = b; };

@@ -18,11 +18,11 @@ function factors([B, H, T]: Shape, S: number, p: number): Tensor {
 }
 
 const causal = (T: number, S: number): Tensor => tensor(Array.from({ length: T }, (_, t) => Array.from({ length: S }, (_, s) => (s <= t ? 1 : 0))), { dtype: "bool" });
-/** Open where a formula says, and closed for all keys of query 3. */
+/** Open where a formula says (long runs and short ones), and closed for all keys of query 3. */
 const patchy = (shape: Shape): Tensor => {
   const [S, T] = [shape[shape.length - 1], shape[shape.length - 2]];
   const size = shape.reduce((n, d) => n * d, 1);
-  return fromData(Uint8Array.from({ length: size }, (_, i) => Number(Math.floor(i / S) % T !== 3 && (i * 7 + Math.floor(i / S)) % 5 < 3)), shape, "bool");
+  return fromData(Uint8Array.from({ length: size }, (_, i) => Number(Math.floor(i / S) % T !== 3 && ((i % S) % 29 < 17 || (i * 7 + Math.floor(i / S)) % 5 < 3))), shape, "bool");
 };
 
 interface Case {
@@ -45,6 +45,9 @@ const cases: Record<string, Case> = {
   "dropout, ragged sizes": { q: [1, 2, 37, 13], k: [1, 2, 41, 13], D: 5, dropoutP: 0.3 },
   "dropout, several tiles, causal, shared keys": { q: [1, 2, 140, 9], k: [1, 1, 142, 9], isCausal: true, dropoutP: 0.1 },
   "dropout and a mask": { q: [2, 2, 20, 8], k: [2, 2, 70, 8], mask: [2, 1, 20, 70], dropoutP: 0.5 },
+  "several tiles, more keys": { q: [1, 2, 140, 9], k: [1, 2, 150, 9], D: 17 },
+  "a mask of keys only, several tiles": { q: [2, 2, 150, 8], k: [2, 2, 130, 8], mask: [2, 1, 1, 130] },
+  "a mask of queries and keys, several tiles": { q: [1, 2, 150, 8], k: [1, 2, 150, 8], mask: [150, 150] },
   "a mask for all, another scale": { q: [2, 2, 20, 8], k: [2, 2, 30, 8], mask: [20, 30], scale: -0.7 },
 };
 
