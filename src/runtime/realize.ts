@@ -9,6 +9,7 @@ import { planFor, type Compiled } from "./plans.js";
 import { addSpan, scopesOf, watchRun } from "./profile/session.js";
 import { reportRun } from "./report.js";
 import { giveUp, Run } from "./run.js";
+import { nodesOf } from "./targets.js";
 
 let last: Promise<void> = Promise.resolve();
 let inFlight = 0;
@@ -144,7 +145,7 @@ function notFinite(plan: Plan, nodes: readonly Node[], step: number): GraftError
 /**
  * Computes the given tensors, and performs every recorded assignment (optimiser updates, running statistics), in one plan.
  *
- * Throws `stale` for a tensor recorded from a value that was overwritten, `memory` when the plan does not fit, `index` for labels out of range.
+ * Throws `argument` for anything but tensors, `stale` for a tensor recorded from a value that was overwritten, `memory` when the plan does not fit, `index` for labels out of range.
  * @example
  * await realize(loss, accuracy);
  */
@@ -153,7 +154,7 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
     if (tensors.length > 0) refuseWhileTracing("realize()");
     return; // an optimiser's step: its updates are performed with the trace
   }
-  const run = prepare(tensors.map((tensor) => tensor.node));
+  const run = prepare(nodesOf(tensors));
   await (run === undefined ? last : (start(run, false) ?? giveTurn()));
 }
 
