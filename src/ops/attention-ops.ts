@@ -44,7 +44,7 @@ export const attentionOp = defineOp<AttentionAttrs>({
     swapped({ shape: [...q.shape.slice(0, 3), v.shape[3]], dtype: q.dtype }),
     { shape: q.shape.slice(0, 3), dtype: q.dtype },
   ],
-  vjp: ({ inputs: [q, k, v, ...rest], outputs: [y, logs], grads: [grad], attrs }) => (grad === undefined ? [] : recordMany(attentionBackwardOp, [q, k, v, y, logs, grad, ...rest], attrs).map(swapHeads)),
+  vjp: ({ inputs: [q, k, v, ...rest], outputs: [y, logs], grads: [dy], attrs }) => (dy === undefined ? [] : recordMany(attentionBackwardOp, [q, k, v, y, logs, dy, ...rest], attrs).map(swapHeads)),
   composite: ([q, k, v, ...rest], attrs) => {
     const { key, mask } = extras(rest, attrs);
     const { weights: all, scores } = weigh(q, k, { ...attrs, mask });
