@@ -45,6 +45,7 @@ const cases: Record<string, Case> = {
   "dropout, ragged sizes": { q: [1, 2, 37, 13], k: [1, 2, 41, 13], D: 5, dropoutP: 0.3 },
   "dropout, several tiles, causal, shared keys": { q: [1, 2, 140, 9], k: [1, 1, 142, 9], isCausal: true, dropoutP: 0.1 },
   "dropout and a mask": { q: [2, 2, 20, 8], k: [2, 2, 70, 8], mask: [2, 1, 20, 70], dropoutP: 0.5 },
+  "shared keys and values of more than 256 KiB, causal": { q: [1, 2, 280, 40], k: [1, 1, 280, 40], D: 200, isCausal: true },
   "several tiles, more keys": { q: [1, 2, 140, 9], k: [1, 2, 150, 9], D: 17 },
   "a mask of keys only, several tiles": { q: [2, 2, 150, 8], k: [2, 2, 130, 8], mask: [2, 1, 1, 130] },
   "a mask of queries and keys, several tiles": { q: [1, 2, 150, 8], k: [1, 2, 150, 8], mask: [150, 150] },
