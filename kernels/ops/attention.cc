@@ -16,10 +16,10 @@ template <class T> struct ForwardMemory {
   ForwardMemory(const Problem& p, void* memory) {
     Cutter<T> cut(memory);
     weights = cut.take(kKeys * kPanel<T>);
-    queries = cut.take(kPanels<T> * kPanel<T> * p.E);
-    sums = cut.take(kPanels<T> * kPanel<T> * p.D);
-    top = cut.take(kPanels<T> * kPanel<T>);
-    total = cut.take(kPanels<T> * kPanel<T>);
+    queries = cut.take(kWidth<T> * p.E);
+    sums = cut.take(kWidth<T> * p.D);
+    top = cut.take(kWidth<T>);
+    total = cut.take(kWidth<T>);
     bytes = cut.used();
   }
 };
@@ -67,12 +67,6 @@ template <class T> static void drop(T* weights, int64_t n, int64_t width, const 
     for (int64_t c = 0; c < width; c++) weights[i * kPanel<T> + c] *= dropout.row(i)[c];
 }
 
-static inline void turn(const float* sums, float* y, int64_t row, int64_t n, int64_t D) { transpose(sums, kPanel<float>, y, row, n, D); }
-static inline void turn(const double* sums, double* y, int64_t row, int64_t n, int64_t D) {
-  for (int64_t t = 0; t < n; t++)
-    for (int64_t d = 0; d < D; d++) y[t * row + d] = sums[d * kPanel<double> + t];
-}
-
 // Queries [r0, r0 + n) of head h.
 template <class T> static void forwardTask(const Problem& p, const Step& step, int64_t b, int64_t h, int64_t r0, int64_t n, const ForwardMemory<T>& m) {
   constexpr int L = kLanes<T>;
@@ -81,15 +75,11 @@ template <class T> static void forwardTask(const Problem& p, const Step& step, i
   T* const y = static_cast<T*>(step.out[0].data) + (b * p.T * p.H + h) * p.D;
   Dropout<T> dropout(p);
   const int64_t panels = rows::ceilDiv(n, kPanel<T>), last = p.causal ? rows::smaller(p.S, r0 + n) : p.S;
-  const auto panelAt = [&](int64_t g) { return Panel<T>{b, h, r0 + g * kPanel<T>, rows::smaller(kPanel<T>, n - g * kPanel<T>), m.queries + g * kPanel<T> * p.E}; };
-  for (int64_t g = 0; g < panels; g++) {
-    const Panel<T> panel = panelAt(g);
-    gemm::packB(m.queries + g * kPanel<T> * p.E, p.E, 0, q.byColumns(p.dtype), panel.t, panel.count, 0, p.E);
-  }
+  packPanels(m.queries, q, p.dtype, r0, n, p.E);
   for (int64_t i = 0; i < panels * kPanel<T>; i++) m.top[i] = -T(__builtin_inf()), m.total[i] = 0;
   for (int64_t j = 0; j < last; j += kKeys)
     for (int64_t g = 0; g < panels; g++) {
-      const Panel<T> panel = panelAt(g);
+      const Panel<T> panel = panelOf(p, m.queries, b, h, r0, n, g);
       const int64_t keys = p.visible(panel.t + panel.count - 1, j, rows::smaller(kKeys, p.S - j));
       if (keys == 0) continue;
       T* const sums = m.sums + g * kPanel<T> * p.D;
@@ -101,7 +91,7 @@ template <class T> static void forwardTask(const Problem& p, const Step& step, i
       product(sums, kPanel<T>, p.D, panel.width(), v.columns(j), gemm::Side<T>::direct(m.weights, 1, kPanel<T>), keys, j > 0);
     }
   for (int64_t g = 0; g < panels; g++) {
-    const Panel<T> panel = panelAt(g);
+    const Panel<T> panel = panelOf(p, m.queries, b, h, r0, n, g);
     T* const sums = m.sums + g * kPanel<T> * p.D;
     for (int64_t c = 0; c < panel.width(); c += L) {
       const Vec<T> top = load(m.top + g * kPanel<T> + c), total = load(m.total + g * kPanel<T> + c), scale = total == 0 ? Vec<T>{} : 1 / total;
@@ -109,7 +99,7 @@ template <class T> static void forwardTask(const Problem& p, const Step& step, i
       rows::put(logs + panel.t + c, sum, int(rows::smaller(L, panel.count - c)));
       for (int64_t d = 0; d < p.D; d++) store(sums + d * kPanel<T> + c, load(sums + d * kPanel<T> + c) * scale);
     }
-    turn(sums, y + panel.t * p.H * p.D, p.H * p.D, panel.count, p.D);
+    transpose(sums, kPanel<T>, y + panel.t * p.H * p.D, p.H * p.D, panel.count, p.D);
   }
 }
 

@@ -17,20 +17,19 @@ template <class T> static inline bool isLarge(const Problem& p) { return p.T > k
 // sums over queries, log and sum_d dy y; and two tiles, [kKeys][kWidth]. Where the keys are gone through again and again and are many, they, the values and the
 // gradients lie in memory of their own: rows that are far apart would meet in few sets of the caches.
 template <class T> struct BackwardMemory {
-  static constexpr int64_t kWidth = kPanels<T> * kPanel<T>;
   T *keys, *queriesAcross, *outputsAcross, *queries, *outputs, *weights, *slopes, *logs, *means, *ownKeys, *ownValues, *dq, *dk, *dv;
   int64_t bytes;
   BackwardMemory(const Problem& p, void* memory) {
     Cutter<T> cut(memory);
     keys = cut.take(packedSize<T>(p.E, p.S));
-    queriesAcross = cut.take(kWidth * p.E);
-    outputsAcross = cut.take(kWidth * p.D);
+    queriesAcross = cut.take(kWidth<T> * p.E);
+    outputsAcross = cut.take(kWidth<T> * p.D);
     queries = cut.take(packedSize<T>(p.E, kQueries));
     outputs = cut.take(packedSize<T>(p.D, kQueries));
-    weights = cut.take(kKeys * kWidth);
-    slopes = cut.take(kKeys * kWidth);
-    logs = cut.take(kWidth);
-    means = cut.take(kWidth);
+    weights = cut.take(kKeys * kWidth<T>);
+    slopes = cut.take(kKeys * kWidth<T>);
+    logs = cut.take(kWidth<T>);
+    means = cut.take(kWidth<T>);
     const int64_t again = isLarge<T>(p);
     ownKeys = cut.take(again * p.S * p.E);
     ownValues = cut.take(again * p.S * p.D);
@@ -45,7 +44,7 @@ template <class T> struct BackwardMemory {
 template <class T, int NV>
 static void slope(T* w, T* ds, int64_t n, T scale, const T* logs, const T* means, const Dropout<T>* dropout) {
   constexpr int L = kLanes<T>;
-  constexpr int64_t ld = BackwardMemory<T>::kWidth;
+  constexpr int64_t ld = kWidth<T>;
   Vec<T> log[NV], mean[NV];
   for (int v = 0; v < NV; v++) log[v] = load(logs + v * L), mean[v] = load(means + v * L);
   for (int64_t i = 0; i < n; i++, w += ld, ds += ld)
@@ -79,7 +78,7 @@ template <class T> static Rows<T> gathered(const Rows<T>& x, T* own, int64_t n, 
 template <class T>
 static void backwardTile(const Problem& p, const Step& step, int64_t b, int64_t h, int64_t r0, int64_t n, const Rows<T>& k, const Rows<T>& v, const Sums<T>& dk, const Sums<T>& dv,
                          const BackwardMemory<T>& m) {
-  constexpr int64_t ld = BackwardMemory<T>::kWidth, side = kPanel<T>;
+  constexpr int64_t ld = kWidth<T>, side = kPanel<T>;
   const Rows<T> q = p.rowsOf<T>(step.in[0], b, h), y = p.rowsOf<T>(asHeads(step.in[3]), b, h), dy = p.rowsOf<T>(asHeads(step.in[5]), b, h);
   T* const result = static_cast<T*>(step.out[0].data) + ((b * p.T + r0) * p.H + h) * p.E;
   const Sums<T> dq = isLarge<T>(p) ? Sums<T>{m.dq, p.E} : Sums<T>{result, p.H * p.E};
@@ -87,12 +86,8 @@ static void backwardTile(const Problem& p, const Step& step, int64_t b, int64_t 
   gemm::packB(m.queries, n, 0, q.byRows(p.dtype), 0, p.E, r0, n);
   gemm::packB(m.outputs, n, 0, dy.byRows(p.dtype), 0, p.D, r0, n);
   const int64_t panels = rows::ceilDiv(n, side);
-  const auto panelAt = [&](int64_t g) { return Panel<T>{b, h, r0 + g * side, rows::smaller(side, n - g * side), m.queriesAcross + g * side * p.E}; };
-  for (int64_t g = 0; g < panels; g++) {
-    const Panel<T> panel = panelAt(g);
-    gemm::packB(m.queriesAcross + g * side * p.E, p.E, 0, q.byColumns(p.dtype), panel.t, panel.count, 0, p.E);
-    gemm::packB(m.outputsAcross + g * side * p.D, p.D, 0, dy.byColumns(p.dtype), panel.t, panel.count, 0, p.D);
-  }
+  packPanels(m.queriesAcross, q, p.dtype, r0, n, p.E);
+  packPanels(m.outputsAcross, dy, p.dtype, r0, n, p.D);
   for (int64_t i = 0; i < panels * side; i++) m.logs[i] = T(__builtin_inf()), m.means[i] = 0;   // lanes without a query: weight 0
   memcpy(m.logs, static_cast<const T*>(step.in[4].data) + (b * p.H + h) * p.T + r0, size_t(n) * sizeof(T));
   for (int64_t i = 0; i < n; i++) {
@@ -106,7 +101,7 @@ static void backwardTile(const Problem& p, const Step& step, int64_t b, int64_t 
     const int64_t all = rows::smaller(kKeys, p.S - j);
     const bool diagonal = p.causal && j + all > r0 + 1;
     for (int64_t g = 0; g < panels; g++) {
-      const Panel<T> panel = panelAt(g);
+      const Panel<T> panel = panelOf(p, m.queriesAcross, b, h, r0, n, g);
       const int64_t keys = p.visible(panel.t + panel.count - 1, j, all);
       T *const w = m.weights + g * side, *const ds = m.slopes + g * side;
       if (keys > 0) {

@@ -9,7 +9,7 @@ namespace attention {
 
 constexpr int64_t kQueries = 128, kKeys = 64;             // of a task, of a tile
 template <class T> constexpr int64_t kPanel = gemm::kCols<T>;
-template <class T> constexpr int64_t kPanels = (kQueries + kPanel<T> - 1) / kPanel<T>;
+template <class T> constexpr int64_t kWidth = (kQueries + kPanel<T> - 1) / kPanel<T> * kPanel<T>;   // of the panels of a task, side by side
 
 // c[rows, cols] (+)= a b. Columns are whole vectors, or b is packed.
 template <class T> static inline void product(T* c, int64_t ldc, int64_t rows, int64_t cols, const gemm::Side<T>& a, const gemm::Side<T>& b, int64_t steps, bool add) {
@@ -23,7 +23,16 @@ template <class T> struct Panel {
   int64_t width() const { return gemm::wholeVectors<T>(count); }
 };
 
-// body(v) for each vector of a panel of `vectors`, which the compiler knows: what body keeps for each stays in registers.
+// Panel g of queries [r0, r0 + n), whose panels were packed at `queries`; and packing n rows of x as panels, for queries and what else has a row for each.
+template <class T> static inline Panel<T> panelOf(const Problem& p, const T* queries, int64_t b, int64_t h, int64_t r0, int64_t n, int64_t g) {
+  const int64_t first = g * kPanel<T>;
+  return {b, h, r0 + first, rows::smaller(kPanel<T>, n - first), queries + first * p.E};
+}
+template <class T> static inline void packPanels(T* to, const Rows<T>& x, DType dtype, int64_t r0, int64_t n, int64_t cols) {
+  for (int64_t i = 0; i < n; i += kPanel<T>) gemm::packB(to + i * cols, cols, 0, x.byColumns(dtype), r0 + i, rows::smaller(kPanel<T>, n - i), 0, cols);
+}
+
+// body(count) with the number of vectors of a panel as a constant, so that what it keeps for each stays in registers.
 template <int most, class F> static inline void withVectors(int64_t vectors, const F& body) {
   if (vectors == most) return body(rows::Count<most>());
   if constexpr (most > 1) withVectors<most - 1>(vectors, body);

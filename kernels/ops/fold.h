@@ -58,13 +58,7 @@ template <Kind kind, class T> struct Impl {
     for (int64_t i = 0; i < n; i++) static_cast<T*>(values)[i] = identity<kind, T>();
   }
 
-  static T lanes(Vec<T> v) {
-    T x[L];
-    memcpy(x, &v, sizeof x);
-    for (int half = L / 2; half > 0; half /= 2)
-      for (int i = 0; i < half; i++) x[i] = fold<kind, T>(x[i], x[i + half]);
-    return x[0];
-  }
+  static T lanes(Vec<T> v) { return foldLanes<T>(v, [](T a, T b) { return fold<kind, T>(a, b); }); }
   static T block(const T* p, int64_t n) {
     T rest = identity<kind, T>();
     int64_t i = 0;

@@ -57,13 +57,7 @@ template <class T, class F> static inline void eachAligned(const T* to, int64_t 
 }
 
 // The sum of all lanes, in double.
-static inline double addLanes(VecD v) {
-  double part[kLanes<double>];
-  memcpy(part, &v, sizeof v);
-  for (int n = kLanes<double> / 2; n > 0; n /= 2)
-    for (int i = 0; i < n; i++) part[i] += part[i + n];
-  return part[0];
-}
+static inline double addLanes(VecD v) { return foldLanes<double>(v, [](double a, double b) { return a + b; }); }
 static inline double addLanes(VecF v) { return addLanes(lowHalf(v) + highHalf(v)); }
 
 // K sums over a row at once: body(i, lanes, terms) gives the terms of one vector.
@@ -110,12 +104,7 @@ template <bool kFetch, class T> static inline T largest(const T* x, int64_t n) {
   }
   for (; i + L <= n; i += L) top[0] = maximum(top[0], load(x + i));
   if (i < n) top[0] = maximum(top[0], firstLanes<T>(loadPartial(x + i, int(n - i)), int(n - i), lowest));
-  const Vec<T> all = maximum(maximum(top[0], top[1]), maximum(top[2], top[3]));
-  T part[L];
-  memcpy(part, &all, sizeof part);
-  for (int m = L / 2; m > 0; m /= 2)
-    for (int l = 0; l < m; l++) part[l] = part[l] > part[l + m] || part[l] != part[l] ? part[l] : part[l + m];
-  return part[0];
+  return foldLanes<T>(maximum(maximum(top[0], top[1]), maximum(top[2], top[3])), [](T a, T b) { return maximum(a, b); });
 }
 
 template <bool b> struct Flag { static constexpr bool value = b; };

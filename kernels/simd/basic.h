@@ -81,6 +81,15 @@ static inline VecI pow(VecI a, VecI b) {
   });
 }
 
+// All lanes of a vector joined by halves: of four, (0 2)(1 3).
+template <class T, class F> static inline T foldLanes(Vec<T> v, const F& join) {
+  T part[kLanes<T>];
+  memcpy(part, &v, sizeof part);
+  for (int half = kLanes<T> / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) part[i] = join(part[i], part[i + half]);
+  return part[0];
+}
+
 // Conversions. To integers: toward zero, saturating, NaN gives 0.
 static inline VecD lowHalf(VecF a) { HalfF h; memcpy(&h, &a, sizeof h); return convert<VecD>(h); }
 static inline VecD highHalf(VecF a) { HalfF h; memcpy(&h, reinterpret_cast<char*>(&a) + sizeof h, sizeof h); return convert<VecD>(h); }

@@ -38,7 +38,6 @@ static inline VecF reduceLn2(VecF x, VecI* n, VecF* low) {
 }
 static inline VecF powerOfTwo(VecI n) { return VecF((n + 127) << 23); }   // -126 <= n <= 127
 
-// e^x 2^bias
 #if defined(__AVX512F__)
 // e^x = series 2^power, power a whole number. One instruction (scalef) then multiplies by 2^power, also to infinities and subnormals.
 struct ExpParts { VecF series, power; };
@@ -48,17 +47,17 @@ static inline ExpParts expParts(VecF x) {
   return {polynomial(r, 1.0f, 1.0f, 0.49999994f, 0.16666521f, 0.041668274f, 0.008368684f, 0.001382008f), n};
 }
 static inline VecF timesPowerOfTwo(VecF x, VecF n, __mmask16 kept = __mmask16(-1)) { return VecF(_mm512_maskz_scalef_ps(kept, __m512(x), __m512(n))); }
-static inline VecF expScaled(VecF x, int32_t bias) {
-  x = x > 100.0f ? broadcast(100.0f) : x;
-  const ExpParts e = expParts(x < -110.0f ? broadcast(-110.0f) : x);
-  return timesPowerOfTwo(e.series, e.power + float(bias));
-}
-static inline VecF exp(VecF x) { return expScaled(x, 0); }
-#else
-// e^r = 1 + r + r^2 P(r); the power of two is applied in two halves, so that results may be subnormal.
+#endif
+
+// e^x 2^bias
 static inline VecF expScaled(VecF x, int32_t bias) {
   x = x > 100.0f ? broadcast(100.0f) : x;
   x = x < -110.0f ? broadcast(-110.0f) : x;
+#if defined(__AVX512F__)
+  const ExpParts e = expParts(x);
+  return timesPowerOfTwo(e.series, e.power + float(bias));
+#else
+  // e^r = 1 + r + r^2 P(r); the power of two is applied in two halves, so that results may be subnormal.
   VecI n;
   VecF low;
   const VecF high = reduceLn2(x, &n, &low), r = high + low;
@@ -67,9 +66,9 @@ static inline VecF expScaled(VecF x, int32_t bias) {
   n += bias;
   const VecI half = n >> 1;
   return y * powerOfTwo(half) * powerOfTwo(n - half);
+#endif
 }
 static inline VecF exp(VecF x) { return expScaled(x, 0); }
-#endif
 
 // e^x for |x| < 87, in less work than exp; and for x <= 0 (a little above does no harm), with 0 below -87 in place of subnormals: for weights relative to a
 // largest one.

@@ -1,4 +1,4 @@
-// Transposing small blocks of 4-byte elements inside registers.
+// Transposing small blocks of 4-byte elements inside registers; 8-byte ones go one by one.
 #pragma once
 #include "vec.h"
 
@@ -84,6 +84,11 @@ static inline void transpose(const float* from, int64_t fromStep, float* to, int
     for (int64_t r = 0; r < wholeRows; r += side) transposeBlock(from + c * fromStep + r, fromStep, to + r * toStep + c, toStep);
   for (int64_t r = 0; r < rows; r++)
     for (int64_t c = r < wholeRows ? wholeCols : 0; c < cols; c++) to[r * toStep + c] = from[c * fromStep + r];
+}
+
+static inline void transpose(const double* from, int64_t fromStep, double* to, int64_t toStep, int64_t rows, int64_t cols) {
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < cols; c++) to[r * toStep + c] = from[c * fromStep + r];
 }
 
 }  // namespace GRAFT_ISA_NS

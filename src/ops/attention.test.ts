@@ -18,11 +18,11 @@ function factors([B, H, T]: Shape, S: number, p: number): Tensor {
 }
 
 const causal = (T: number, S: number): Tensor => tensor(Array.from({ length: T }, (_, t) => Array.from({ length: S }, (_, s) => (s <= t ? 1 : 0))), { dtype: "bool" });
-/** Open where a formula says (long runs and short ones), and closed for all keys of query 3. */
+/** Open where a formula says (in long runs in every second row), and closed for all keys of query 3. */
 const patchy = (shape: Shape): Tensor => {
   const [S, T] = [shape[shape.length - 1], shape[shape.length - 2]];
   const size = shape.reduce((n, d) => n * d, 1);
-  return fromData(Uint8Array.from({ length: size }, (_, i) => Number(Math.floor(i / S) % T !== 3 && ((i % S) % 29 < 17 || (i * 7 + Math.floor(i / S)) % 5 < 3))), shape, "bool");
+  return fromData(Uint8Array.from({ length: size }, (_, i) => Number(Math.floor(i / S) % T !== 3 && (Math.floor(i / S) % 2 === 1 ? (i % S) % 29 < 17 : (i * 7 + Math.floor(i / S)) % 5 < 3))), shape, "bool");
 };
 
 interface Case {

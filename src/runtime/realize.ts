@@ -154,14 +154,14 @@ export async function realize(...tensors: readonly Tensor[]): Promise<void> {
     if (tensors.length > 0) refuseWhileTracing("realize()");
     return; // an optimiser's step: its updates are performed with the trace
   }
-  const run = prepare(nodesOf(tensors));
+  const run = prepare(nodesOf("realize", tensors));
   await (run === undefined ? last : (start(run, false) ?? giveTurn()));
 }
 
 /** {@link realize} on the calling thread. */
 export function realizeSync(...tensors: readonly Tensor[]): void {
   refuseWhileTracing("item() or dataSync()");
-  const run = prepare(tensors.map((tensor) => tensor.node));
+  const run = prepare(nodesOf("realizeSync", tensors));
   if (run !== undefined) void start(run, true);
   else waitForRuns();
 }
