@@ -4,7 +4,7 @@ import type { Workload } from "./workloads.js";
 export type KernelSpec =
   | { readonly op: "matmul"; readonly m: number; readonly n: number; readonly k: number; /** The operand lies transposed in memory. */ readonly ta: boolean; readonly tb: boolean }
   | { readonly op: "conv"; readonly part: "forward" | "input" | "weight"; readonly batch: number; readonly inputs: number; readonly outputs: number; readonly side: number }
-  | { readonly op: "attention"; readonly batch: number; readonly heads: number; readonly length: number; readonly width: number; readonly grad: boolean }
+  | { readonly op: "attention"; readonly batch: number; readonly heads: number; readonly length: number; readonly width: number; /** Tokens of each of the samples that share a row, told apart by a mask; `length` for one alone. */ readonly sample: number; readonly grad: boolean }
   | { readonly op: "layer_norm" | "softmax" | "gelu"; readonly rows: number; readonly width: number; readonly grad: boolean }
   | { readonly op: "adamw"; readonly size: number }
   | { readonly op: "embedding"; readonly vocab: number; readonly width: number; readonly tokens: number; readonly part: "forward" | "gradient" }
@@ -24,10 +24,11 @@ function conv({ part, batch, inputs, outputs, side }: Spec<"conv">): Work {
   return { what: `3x3 convolution of ${batch}x${inputs}x${side}x${side} to ${outputs} channels, ${parts[part]}`, flops: 2 * batch * side ** 2 * inputs * outputs * 9 };
 }
 
-/** Two products of which the causal half counts; their gradients are four more. What is computed again in the backward pass does not count. */
-function attention({ batch, heads, length, width, grad }: Spec<"attention">): Work {
+/** Two products of which the causal half of each sample counts; their gradients are four more. What is computed again in the backward pass does not count. */
+function attention({ batch, heads, length, width, sample, grad }: Spec<"attention">): Work {
   const products = grad ? 6 : 2;
-  return { what: `causal attention, ${batch} x ${heads} heads of ${width}, ${length} tokens${grad ? ", forward and gradients" : ""}`, flops: products * 2 * batch * heads * ((length * (length + 1)) / 2) * width };
+  const what = `causal attention, ${batch} x ${heads} heads of ${width}, ${length} tokens${sample < length ? `, samples of ${sample} packed by a mask` : ""}${grad ? ", forward and gradients" : ""}`;
+  return { what, flops: products * 2 * batch * heads * ((length * (sample + 1)) / 2) * width };
 }
 
 function rowwise({ op, rows, width, grad }: Spec<"layer_norm" | "softmax" | "gelu">): Work {
@@ -68,7 +69,7 @@ function workOf(spec: KernelSpec): Work {
 const product = (m: number, n: number, k: number, transposes = "nn"): KernelSpec => ({ op: "matmul", m, n, k, ta: transposes[0] === "t", tb: transposes[1] === "t" });
 const image = (part: "forward" | "input" | "weight", batch: number, inputs: number, outputs: number, side: number): KernelSpec => ({ op: "conv", part, batch, inputs, outputs, side });
 const rows = (op: "layer_norm" | "softmax" | "gelu", grad: boolean): KernelSpec => ({ op, rows: 16384, width: 1024, grad }); // 64 MiB a tensor
-const heads = (grad: boolean): KernelSpec => ({ op: "attention", batch: 4, heads: 12, length: 512, width: 64, grad });
+const heads = (sample: number, grad: boolean): KernelSpec => ({ op: "attention", batch: 4, heads: 12, length: 512, width: 64, sample, grad });
 const table = (part: "forward" | "gradient"): KernelSpec => ({ op: "embedding", vocab: 50257, width: 768, tokens: 16384, part });
 
 const specs: readonly (readonly [name: string, spec: KernelSpec])[] = [
@@ -82,8 +83,10 @@ const specs: readonly (readonly [name: string, spec: KernelSpec])[] = [
   ...(["forward", "input", "weight"] as const).map((part) => [`conv_64x32_${part}`, image(part, 16, 64, 64, 32)] as const),
   ...(["forward", "input", "weight"] as const).map((part) => [`conv_512x4_${part}`, image(part, 16, 512, 512, 4)] as const),
   ...(["forward", "weight"] as const).map((part) => [`conv_1x28_${part}`, image(part, 64, 1, 32, 28)] as const),
-  ["attention", heads(false)],
-  ["attention_grad", heads(true)],
+  ["attention", heads(512, false)],
+  ["attention_grad", heads(512, true)],
+  ["attention_packed", heads(128, false)],
+  ["attention_packed_grad", heads(128, true)],
   ["layer_norm", rows("layer_norm", false)],
   ["layer_norm_grad", rows("layer_norm", true)],
   ["softmax", rows("softmax", false)],

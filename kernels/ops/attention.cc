@@ -77,22 +77,26 @@ template <class T> static void forwardTask(const Problem& p, const Step& step, i
   const int64_t panels = rows::ceilDiv(n, kPanel<T>), last = p.causal ? rows::smaller(p.S, r0 + n) : p.S;
   packPanels(m.queries, q, p.dtype, r0, n, p.E);
   for (int64_t i = 0; i < panels * kPanel<T>; i++) m.top[i] = -T(__builtin_inf()), m.total[i] = 0;
+  bool begun[kWidth<T> / kPanel<T>] = {};
   for (int64_t j = 0; j < last; j += kKeys)
     for (int64_t g = 0; g < panels; g++) {
       const Panel<T> panel = panelOf(p, m.queries, b, h, r0, n, g);
-      const int64_t keys = p.visible(panel.t + panel.count - 1, j, rows::smaller(kKeys, p.S - j));
+      const Seen seen = seenOf(p, panel, j, rows::smaller(kKeys, p.S - j));
+      const int64_t first = j + seen.keys.from, keys = seen.keys.count();
       if (keys == 0) continue;
       T* const sums = m.sums + g * kPanel<T> * p.D;
-      scores(m.weights, kPanel<T>, keys, p, panel, k, j);
+      scores(m.weights, kPanel<T>, keys, p, panel, k, first, !seen.whole);
       withVectors<gemm::kVecs>(panel.width() / L, [&](auto vectors) {
-        weigh<T, decltype(vectors)::value>(m.weights, keys, T(p.scale), m.top + g * kPanel<T>, m.total + g * kPanel<T>, sums, p.D, j == 0);
+        weigh<T, decltype(vectors)::value>(m.weights, keys, T(p.scale), m.top + g * kPanel<T>, m.total + g * kPanel<T>, sums, p.D, !begun[g]);
       });
-      if (p.dropout > 0) dropout.fill(panel, j, keys), drop(m.weights, keys, panel.width(), dropout);
-      product(sums, kPanel<T>, p.D, panel.width(), v.columns(j), gemm::Side<T>::direct(m.weights, 1, kPanel<T>), keys, j > 0);
+      if (p.dropout > 0) dropout.fill(panel, first, keys), drop(m.weights, keys, panel.width(), dropout);
+      product(sums, kPanel<T>, p.D, panel.width(), v.columns(first), gemm::Side<T>::direct(m.weights, 1, kPanel<T>), keys, begun[g]);
+      begun[g] = true;
     }
   for (int64_t g = 0; g < panels; g++) {
     const Panel<T> panel = panelOf(p, m.queries, b, h, r0, n, g);
     T* const sums = m.sums + g * kPanel<T> * p.D;
+    if (!begun[g]) memset(sums, 0, size_t(kPanel<T> * p.D) * sizeof(T));   // its queries see nothing
     for (int64_t c = 0; c < panel.width(); c += L) {
       const Vec<T> top = load(m.top + g * kPanel<T> + c), total = load(m.total + g * kPanel<T> + c), scale = total == 0 ? Vec<T>{} : 1 / total;
       const Vec<T> sum = total == 0 ? broadcast(T(__builtin_inf())) : top + log(total);

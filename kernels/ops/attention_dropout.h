@@ -15,7 +15,7 @@ template <class T> class Dropout {
 
   explicit Dropout(const Problem& p) : p_(p), threshold_(float(p.dropout)), scale_(p.dropout < 1 ? float(1 / (1 - p.dropout)) : 0) {}
 
-  // For keys [j, j + n), j a multiple of kKeys.
+  // For keys [j, j + n), j a multiple of 4.
   void fill(const Panel<T>& panel, int64_t j, int64_t n) {
     const int64_t row = (panel.b * p_.H + panel.h) * p_.T + panel.t;
     for (int64_t i = 0; i < n; i += 4 * kBlocks) {

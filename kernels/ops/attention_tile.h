@@ -1,27 +1,16 @@
 // The scores of a tile. They exist only as tiles, so memory grows with the length, not with its square (Dao et al., "FlashAttention", 2022). A tile has a row for
 // each of up to kKeys keys, and its queries lie in the lanes, a panel of up to kPanel at a time: maxima, sums and factors of queries are then whole vectors.
 #pragma once
-#include "attention.h"
+#include "attention_panel.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
 namespace attention {
 
-constexpr int64_t kQueries = 128, kKeys = 64;             // of a task, of a tile
-template <class T> constexpr int64_t kPanel = gemm::kCols<T>;
-template <class T> constexpr int64_t kWidth = (kQueries + kPanel<T> - 1) / kPanel<T> * kPanel<T>;   // of the panels of a task, side by side
-
 // c[rows, cols] (+)= a b. Columns are whole vectors, or b is packed.
 template <class T> static inline void product(T* c, int64_t ldc, int64_t rows, int64_t cols, const gemm::Side<T>& a, const gemm::Side<T>& b, int64_t steps, bool add) {
   gemm::multiply<T>(c, ldc, rows, cols, a, b, steps, add, static_cast<T*>(nullptr), gemm::Ahead{});
 }
-
-// Queries [t, t + count) of head h of batch b, packed for the product with keys, with zeros up to whole vectors.
-template <class T> struct Panel {
-  int64_t b, h, t, count;
-  const T* queries;
-  int64_t width() const { return gemm::wholeVectors<T>(count); }
-};
 
 // Panel g of queries [r0, r0 + n), whose panels were packed at `queries`; and packing n rows of x as panels, for queries and what else has a row for each.
 template <class T> static inline Panel<T> panelOf(const Problem& p, const T* queries, int64_t b, int64_t h, int64_t r0, int64_t n, int64_t g) {
@@ -38,37 +27,13 @@ template <int most, class F> static inline void withVectors(int64_t vectors, con
   if constexpr (most > 1) withVectors<most - 1>(vectors, body);
 }
 
-// Minus infinity where the mask blocks key j + i, i < n, for query t + c.
-template <class T> static void blockMasked(T* s, int64_t ld, int64_t n, const Problem& p, const Panel<T>& panel, int64_t j) {
-  const T blocked = -T(__builtin_inf());
-  const View& m = *p.mask;
-  const int64_t query = m.stride[2], key = m.stride[3];
-  const uint8_t* allowed = static_cast<const uint8_t*>(m.data) + panel.b * m.stride[0] + panel.h * m.stride[1] + panel.t * query + j * key;
-  if (query == 0) {
-    for (int64_t i = 0; i < n; i++)
-      if (!allowed[i * key]) for (int64_t c = 0; c < panel.count; c++) s[i * ld + c] = blocked;
-    return;
-  }
-  constexpr uint64_t ones = 0x0101010101010101u;
-  for (int64_t c = 0; c < panel.count; c++, allowed += query) {
-    for (int64_t i = 0; i < n; i++) {
-      if (key == 1 && i + 8 <= n) {
-        uint64_t eight;
-        memcpy(&eight, allowed + i, 8);
-        if (((eight - ones) & ~eight & ones << 7) == 0) { i += 7; continue; }   // no byte is 0
-      }
-      if (!allowed[i * key]) s[i * ld + c] = blocked;
-    }
-  }
-}
-
 // s[key][query] for keys [j, j + n), rows `ld` apart; minus infinity where blocked. They stay unscaled: e^(scale s - x) costs no more than e^(s - x).
-template <class T> static inline void scores(T* s, int64_t ld, int64_t n, const Problem& p, const Panel<T>& panel, const Rows<T>& k, int64_t j) {
+template <class T> static inline void scores(T* s, int64_t ld, int64_t n, const Problem& p, const Panel<T>& panel, const Rows<T>& k, int64_t j, bool masked) {
   product(s, ld, n, panel.width(), k.left(j), gemm::Side<T>::packed(panel.queries, p.E, 0), p.E, false);
   if (p.causal)
     for (int64_t i = rows::larger(panel.t + 1 - j, 0); i < n; i++)
       for (int64_t c = 0; c < rows::smaller(j + i - panel.t, panel.count); c++) s[i * ld + c] = -T(__builtin_inf());
-  if (p.mask) blockMasked(s, ld, n, p, panel, j);
+  if (masked) blockMasked(s, ld, n, p, panel, j);
 }
 
 }  // namespace attention

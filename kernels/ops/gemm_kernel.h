@@ -26,7 +26,16 @@ template <class T> constexpr int kCols = kVecs * kLanes<T>;
 // Where row i of A is at step k. Packed: the rows of one panel lie side by side. Strided: the tensor itself.
 template <class T, int MR> struct PackedA {
   const T* p;
-  GRAFT_FORCE_INLINE T at(int i) const { return p[i]; }
+  GRAFT_FORCE_INLINE T at(int i) const {
+#if defined(__ARM_NEON)   // multiplies by a lane of a vector, so one load serves all its lanes
+    constexpr int L = kLanes<T>;
+    if (i < MR / L * L) {
+      if constexpr (L == 4) return vld1q_f32(p + i / L * L)[i % L];
+      else return vld1q_f64(p + i / L * L)[i % L];
+    }
+#endif
+    return p[i];
+  }
   GRAFT_FORCE_INLINE void next() { p += MR; }
 };
 template <class T> struct StridedA {

@@ -24,6 +24,14 @@ const patchy = (shape: Shape): Tensor => {
   const size = shape.reduce((n, d) => n * d, 1);
   return fromData(Uint8Array.from({ length: size }, (_, i) => Number(Math.floor(i / S) % T !== 3 && (Math.floor(i / S) % 2 === 1 ? (i % S) % 29 < 17 : (i * 7 + Math.floor(i / S)) % 5 < 3))), shape, "bool");
 };
+/** Open where `rule` says for query t and key s; `across`: stored with the queries of a key side by side. */
+const ruled = ([T, S]: Shape, rule: Rule, across = false): Tensor => {
+  const stored = Uint8Array.from({ length: T * S }, (_, i) => Number(across ? rule(i % T, Math.floor(i / T)) : rule(Math.floor(i / S), i % S)));
+  return across ? F.transpose(fromData(stored, [S, T], "bool")) : fromData(stored, [T, S], "bool");
+};
+type Rule = (t: number, s: number) => boolean;
+/** Samples of 45 tokens in one row, each read causally. */
+const samples: Rule = (t, s) => s <= t && Math.floor(s / 45) === Math.floor(t / 45);
 
 interface Case {
   readonly q: Shape;
@@ -31,6 +39,8 @@ interface Case {
   readonly D?: number;
   readonly isCausal?: boolean;
   readonly mask?: Shape;
+  readonly rule?: Rule;
+  readonly across?: boolean;
   readonly scale?: number;
   readonly dropoutP?: number;
 }
@@ -49,6 +59,15 @@ const cases: Record<string, Case> = {
   "several tiles, more keys": { q: [1, 2, 140, 9], k: [1, 2, 150, 9], D: 17 },
   "a mask of keys only, several tiles": { q: [2, 2, 150, 8], k: [2, 2, 130, 8], mask: [2, 1, 1, 130] },
   "a mask of queries and keys, several tiles": { q: [1, 2, 150, 8], k: [1, 2, 150, 8], mask: [150, 150] },
+  "a triangle as a mask": { q: [1, 2, 150, 8], k: [1, 2, 150, 8], rule: (t, s) => s <= t },
+  "packed samples": { q: [1, 2, 300, 8], k: [1, 1, 300, 8], D: 5, rule: samples },
+  "packed samples, stored the other way round": { q: [1, 1, 300, 8], k: [1, 1, 300, 8], rule: samples, across: true },
+  "packed samples, shared keys and values of more than 256 KiB": { q: [1, 2, 280, 40], k: [1, 1, 280, 40], D: 200, rule: samples },
+  "packed samples, dropout": { q: [1, 2, 150, 8], k: [1, 2, 150, 8], rule: samples, dropoutP: 0.2 },
+  "a sliding window, dropout": { q: [1, 2, 200, 8], k: [1, 2, 200, 8], rule: (t, s) => s <= t && s > t - 30, dropoutP: 0.2 },
+  "padding on both sides, ragged": { q: [1, 2, 140, 8], k: [1, 2, 213, 8], rule: (_, s) => s >= 75 && s < 206 },
+  "queries that see nothing, keys that nobody sees": { q: [1, 1, 270, 8], k: [1, 1, 200, 8], rule: (t, s) => t >= 140 && t < 261 && (s < 3 || s > 150) },
+  "nothing is seen": { q: [1, 1, 140, 8], k: [1, 1, 70, 8], rule: () => false },
   "a mask for all, another scale": { q: [2, 2, 20, 8], k: [2, 2, 30, 8], mask: [20, 30], scale: -0.7 },
 };
 
@@ -56,10 +75,11 @@ describe.each(backendNames)("attention in tiles on %s", (backend) => {
   beforeAll(() => useBackend(backend));
   afterAll(() => useBackend(undefined));
 
-  it.each(Object.entries(cases))("%s: result and gradients are those of the formula", (_, { q: shape, k: keys, D = shape[3], isCausal = false, mask, scale, dropoutP = 0 }) => {
+  it.each(Object.entries(cases))("%s: result and gradients are those of the formula", (_, { q: shape, k: keys, D = shape[3], isCausal = false, mask, rule, across, scale, dropoutP = 0 }) => {
     const [T, S] = [shape[2], keys[2]];
-    const options = { isCausal, dropoutP, enableGqa: shape[1] !== keys[1], ...(scale === undefined ? {} : { scale }), ...(mask ? { attnMask: patchy(mask) } : {}) };
-    const open = mask ? patchy(mask) : isCausal ? causal(T, S) : undefined;
+    const attnMask = mask ? patchy(mask) : rule ? ruled([T, S], rule, across) : undefined;
+    const options = { isCausal, dropoutP, enableGqa: shape[1] !== keys[1], ...(scale === undefined ? {} : { scale }), ...(attnMask ? { attnMask } : {}) };
+    const open = attnMask ?? (isCausal ? causal(T, S) : undefined);
     const dy = values([...shape.slice(0, 3), D], 9);
     const weight = (y: Tensor): Tensor => F.sum(F.mul(y, F.cast(fromData(dy, y.shape, "f64"), y.dtype)));
     const own = (q: Tensor, k: Tensor, v: Tensor): Tensor => {

@@ -1,4 +1,4 @@
-import { F, ones, optim, randint, randn, realize, zeros, type Tensor } from "graftml";
+import { arange, F, ones, optim, randint, randn, realize, zeros, type Tensor } from "graftml";
 import type { KernelSpec } from "../../kernels.js";
 import type { Step } from "../serve.js";
 
@@ -37,10 +37,13 @@ function conv({ part, batch, inputs, outputs, side }: Spec<"conv">): Promise<Ste
   return part === "forward" ? stepOf([x, w], () => [forward()]) : gradients([x, w], leaf([batch, outputs, side, side]), forward, false);
 }
 
-function attention({ batch, heads, length, width, grad }: Spec<"attention">): Promise<Step> {
+async function attention({ batch, heads, length, width, sample, grad }: Spec<"attention">): Promise<Step> {
   const shape = [batch, heads, length, width];
   const [q, k, v] = [leaf(shape, grad), leaf(shape, grad), leaf(shape, grad)];
-  const forward = (): Tensor => F.scaledDotProductAttention(q, k, v, { isCausal: true });
+  const ofSample = F.cast(F.floor(F.div(arange(length), sample)), "i32");
+  const attnMask = F.tril(F.eq(F.unsqueeze(ofSample, 1), F.unsqueeze(ofSample, 0)));
+  await realize(attnMask);
+  const forward = (): Tensor => F.scaledDotProductAttention(q, k, v, sample < length ? { attnMask } : { isCausal: true });
   return grad ? gradients([q, k, v], leaf(shape), forward) : stepOf([q, k, v], () => [forward()]);
 }
 

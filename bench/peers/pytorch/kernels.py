@@ -27,9 +27,11 @@ def conv(part, batch, inputs, outputs, side):
     return lambda: torch.ops.aten.convolution_backward(dy, x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, mask)
 
 
-def attention(batch, heads, length, width, grad):
+def attention(batch, heads, length, width, sample, grad):
     q, k, v, dy = (leaf((batch, heads, length, width), grad and i < 3) for i in range(4))
-    forward = lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    of_sample = torch.arange(length) // sample
+    places = {"attn_mask": (of_sample[:, None] == of_sample[None]).tril()} if sample < length else {"is_causal": True}
+    forward = lambda: F.scaled_dot_product_attention(q, k, v, **places)
     return gradients([q, k, v], dy, forward) if grad else forward
 
 
