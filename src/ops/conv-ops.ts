@@ -1,5 +1,8 @@
 import { GraftError } from "../base/index.js";
 import { defineOp, record, showShape, sizeOf, type KernelCall, type Shape, type Spec, type Tensor } from "../graph/index.js";
+import { padZeros } from "./join.js";
+import { matmul } from "./matmul.js";
+import { permute, reshape, transpose } from "./movement.js";
 
 /**
  * A 2-d convolution. Output pixel o reads input pixel `o * stride - pad + k * dilation` at tap k, per dim. Padding behind the image follows from
@@ -105,7 +108,22 @@ const convWeightOp = defineOp<ConvAttrs>({
   flops: ([, dy], _, [dw]) => (2 * sizeOf(dy.shape) * sizeOf(dw.shape)) / Math.max(1, dw.shape[0]),
 });
 
+/** Whether output pixels look at parts of the image that do not overlap, with rows long enough to be moved as such. */
+const arePatches = ([, , ...kernel]: Shape, { stride, pad, dilation, groups }: ConvAttrs): boolean =>
+  groups === 1 && kernel[1] >= 4 && kernel.every((n, d) => n === stride[d] && pad[d] === 0 && dilation[d] === 1);
+
+/** Then dx is one product, [N, H' W', O] x [O, C kH kW], with the patches put in their places and zeros where none reaches. */
+function dataOfPatches(dy: Tensor, w: Tensor, [height, width]: readonly number[]): Tensor {
+  const [N, O, rows, cols] = dy.shape;
+  const [, C, kernelHeight, kernelWidth] = w.shape;
+  const patches = matmul(transpose(reshape(dy, [N, O, rows * cols]), 1, 2), reshape(w, [O, C * kernelHeight * kernelWidth]));
+  const dx = reshape(permute(reshape(patches, [N, rows, cols, C, kernelHeight, kernelWidth]), [0, 3, 1, 4, 2, 5]), [N, C, rows * kernelHeight, cols * kernelWidth]);
+  return padZeros(dx, [0, 0, 0, 0, 0, height - rows * kernelHeight, 0, width - cols * kernelWidth]);
+}
+
 // A gradient of the one is always one of the other two, so they can be differentiated any number of times.
 export const conv = (x: Tensor, w: Tensor, attrs: ConvAttrs): Tensor => record(convOp, [x, w], attrs);
-export const convData = (dy: Tensor, w: Tensor, attrs: ConvAttrs): Tensor => record(convDataOp, [dy, w], attrs);
+export function convData(dy: Tensor, w: Tensor, attrs: ConvAttrs): Tensor {
+  return arePatches(w.shape, attrs) ? dataOfPatches(dy, w, attrs.size) : record(convDataOp, [dy, w], attrs);
+}
 export const convWeight = (x: Tensor, dy: Tensor, attrs: ConvAttrs): Tensor => record(convWeightOp, [x, dy], attrs);

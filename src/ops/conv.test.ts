@@ -43,6 +43,9 @@ describe.each(backendNames)("convolution on %s", (backend) => {
     expect(conv1d(x, tensor([[[1, 0, -1]]])).dataSync()).toEqual(Float32Array.of(-2, -2));
     expect(conv1d(x, tensor([[[1, 0, -1]]]), tensor([10]), { padding: 1 }).dataSync()).toEqual(Float32Array.of(8, 8, 8, 13));
     expect(convTranspose1d(x, tensor([[[1, 10]]]), null, { stride: 2 }).dataSync()).toEqual(Float32Array.of(1, 10, 2, 20, 3, 30, 4, 40));
+    expect(convTranspose1d(x, tensor([[[1, 10, 100, 1000]]]), null, { stride: 4, outputPadding: 1 }).dataSync()).toEqual(
+      Float32Array.of(...[1, 2, 3, 4].flatMap((n) => [n, 10 * n, 100 * n, 1000 * n]), 0),
+    );
     const image = tensor([[[1, 2], [3, 4]]]); // one image without a batch: [C, H, W]
     expect(conv2d(image, tensor([[[[1, 1], [1, 1]]]]), null, { padding: "same" }).dataSync()).toEqual(Float32Array.of(10, 6, 7, 4));
     expect(conv2d(image, tensor([[[[1, 1], [1, 1]]]])).shape).toEqual([1, 1, 1]);
@@ -57,6 +60,8 @@ describe.each(backendNames)("convolution on %s", (backend) => {
     check({ groups: 2, padding: "same" }, [1, 4, 3, 2], [2, 2, 1, 2]);
     const transposed = (options: ConvTransposeOptions, w = [2, 1, 2, 3]) => expect(gradientError((a, b) => convTranspose2d(a, b, null, options), [[1, 2, 2, 3], w])).toBeUndefined();
     transposed({ stride: [2, 3], padding: 1, outputPadding: [1, 2] });
+    check({ stride: [2, 4] }, [2, 2, 5, 9], [2, 2, 2, 4]); // patches that do not overlap, with rows and columns left over
+    transposed({ stride: [2, 4], outputPadding: [1, 2] }, [2, 1, 2, 4]);
     transposed({ groups: 2, dilation: 2, outputPadding: 1 });
     expect(gradientError((a, b) => conv3d(a, b, null, { padding: 1, stride: [2, 1, 1] }), [[1, 2, 3, 2, 2], [1, 2, 2, 1, 2]])).toBeUndefined();
     expect(gradientError((a, b) => conv1d(a, b, null, { stride: 2 }), [[2, 5], [1, 2, 2]])).toBeUndefined();

@@ -54,7 +54,7 @@ function build(order: readonly Group[], grouping: Grouping, { wanted, views }: R
   }
   wanted.outputs.forEach((value, i) => {
     location.set(value, { buffer: slots.length, offset: 0 });
-    slots.push({ kind: "output", node: goal.outputs[i].index, shape: value.shape, dtype: value.dtype });
+    slots.push({ kind: "output", node: goal.outputs[i].index, shape: goal.outputs[i].shape, dtype: value.dtype });
   });
 
   // Stored values of each step, and from which step to which they are needed.

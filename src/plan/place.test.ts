@@ -31,3 +31,26 @@ describe("products of rows that do not lie one behind the other", () => {
     expect(steps(F.matmul(F.narrow(states, 2, 1, 4), array([4, 4], 4)))).toBe(1); // rows of a slice are one step apart
   });
 });
+
+describe("results that are reshapes", () => {
+  beforeAll(() => useBackend("cpu"));
+  afterAll(() => useBackend(undefined));
+
+  const x = array([4, 6], 5);
+
+  it("are stored by the step that computes what they are a reshape of", () => {
+    expect(steps(F.reshape(F.softmax(x), [24]))).toBe(1);
+    const y = F.reshape(F.softmax(x), [2, 12]);
+    expect(y.shape).toEqual([2, 12]);
+    expect(Array.from(y.dataSync())).toEqual(Array.from(F.softmax(x).dataSync()));
+  });
+
+  it("are copied where the value is wanted twice, is an input, or lies in another order", () => {
+    const y = F.softmax(x);
+    expect(planOf(() => [y, F.reshape(y, [24])]).steps).toBe(2);
+    expect(steps(F.reshape(x, [24]))).toBe(1);
+    expect(steps(F.transpose(F.softmax(x), 0, 1))).toBe(2);
+    const [whole, flat] = [F.softmax(x), F.softmax(x)].map((z, i) => (i === 0 ? z : F.reshape(z, [24])));
+    expect(Array.from(flat.dataSync())).toEqual(Array.from(whole.dataSync()));
+  });
+});

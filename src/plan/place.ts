@@ -1,4 +1,4 @@
-import { contiguousStrides, outputSpecs, sameShape, type StridedView } from "../graph/index.js";
+import { contiguousStrides, outputSpecs, sameShape, sizeOf, type StridedView } from "../graph/index.js";
 import { copyOp, iotaOp, isContiguous } from "../ops/index.js";
 import { withInputs, type Value } from "./value.js";
 
@@ -116,8 +116,12 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
     emit(next);
   }
 
-  // Every output and every overwritten input gets a value of its own that a step can store where it belongs.
+  // Every output and every overwritten input gets a value of its own that a step can store where it belongs. A reshaped output is what it is a reshape of.
   const taken = new Set<Value>();
+  const unshaped = (value: Value): Value => {
+    const { base, view } = (isMovement(value) ? views.resolve(value) : undefined) ?? { base: value, view: undefined };
+    return view !== undefined && view.offset === 0 && isContiguous(view) && sizeOf(view.shape) === sizeOf(base.shape) ? base : value;
+  };
   const ownStorage = (given: Value, scalarOnly: boolean): Value => {
     const value = renamed.get(given) ?? given;
     const stored = value.kind === "op" && !isMovement(value) && views.resolve(value)?.virtual === false && !taken.has(value) && (!scalarOnly || isScalar(value));
@@ -134,6 +138,6 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
     taken.add(copy);
     return { old, value: copy };
   });
-  const outputs = wanted.outputs.map((value) => ownStorage(value, false));
+  const outputs = wanted.outputs.map((value) => ownStorage(unshaped(renamed.get(value) ?? value), false));
   return { values: placed, wanted: { outputs, assignments }, views, barriers };
 }
