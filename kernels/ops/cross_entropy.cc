@@ -9,7 +9,7 @@
 //                      out: loss (one, or one per row), sum of w_t over the rows that count, [rows, 2]: max and ln(sum)
 // crossEntropyBackward in: x, label, the second and third output, gradient of the loss, w; out: dx
 // attrs: ignored label, s, reduction (0 none, 1 sum, 2 mean: by the sum of w_t), 1 where x is log p already, what errors add to the row of a label vector
-#include "rows.h"
+#include "short_rows.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -89,6 +89,16 @@ template <class T> static double rowLoss(const Call& call, const T* x, const T* 
   return (1 - call.smoothing) * picked + call.smoothing / double(n) * total[0];
 }
 
+// Max and ln(sum) of each of a group of short rows.
+template <class T> static void shortStats(const rows::Turned<T>& x, double* logSum, T* top) {
+  const Vec<T> largest = rows::largestOf(x);
+  rows::WideSum<T> total;
+  for (int64_t c = 0; c < x.n; c++) total.add(expDown(x.get(c) - largest));
+  store(top, largest);
+  for (int lane = 0; lane < kLanes<T>; lane++) logSum[lane] = total.at(lane);
+  for (int lane = 0; lane < kLanes<T>; lane += kLanes<double>) store(logSum + lane, log(load(logSum + lane)));
+}
+
 template <class T> static int forward(const Step& step, const Context& context, const Call& call) {
   const T* x = static_cast<const T*>(step.in[0].data);
   const T* w = step.inCount > 2 ? static_cast<const T*>(step.in[2].data) : nullptr;
@@ -98,19 +108,37 @@ template <class T> static int forward(const Step& step, const Context& context, 
   const int64_t grain = rows::grain(call.classes), tasks = rows::ceilDiv(call.rowCount, grain);
   double* part = static_cast<double*>(context.scratch(context.pool, 0, uint64_t(rows::larger(tasks, 1)) * 2 * sizeof(double)));
   if (!part) return rows::fail(context, nameOf(call), "no working memory for the partial sums");
+  const bool isShort = rows::areShort<T>(call.rowCount, call.classes) && !call.logProbs && call.smoothing == 0;
   parallelFor(context, call.rowCount, grain, [=, &call](int64_t begin, int64_t end, int) {
     double lossSum = 0, weightSum = 0;
-    for (int64_t r = begin; r < end; r++) {
+    const auto add = [&](int64_t r, const auto& lossOf) {
       const int32_t t = call.label[r];
       double value = 0;
       if (t == call.ignored) stats[2 * r] = stats[2 * r + 1] = 0;
       else {
         const double weight = w ? double(w[t]) : 1;
-        value = rowLoss(call, x + r * call.classes, w, weight, t, stats + 2 * r);
+        value = lossOf(t, weight);
         weightSum += weight;
       }
       lossSum += value;
       if (call.reduction == kNone) loss[r] = T(value);
+    };
+    if (isShort) {
+      rows::Turned<T> turned(call.classes);
+      rows::eachGroup<T>(begin, end, [&](int64_t first, int64_t count) {
+        double logSum[kLanes<T>];
+        T top[kLanes<T>];
+        turned.read(x + first * call.classes, count);
+        shortStats(turned, logSum, top);
+        for (int64_t lane = 0; lane < count; lane++)
+          add(first + lane, [&](int32_t t, double weight) {
+            T* const stat = stats + 2 * (first + lane);
+            stat[0] = top[lane], stat[1] = T(logSum[lane]);
+            return weight * (logSum[lane] - (double(turned.at(t, lane)) - double(top[lane])));
+          });
+      });
+    } else {
+      for (int64_t r = begin; r < end; r++) add(r, [&](int32_t t, double weight) { return rowLoss(call, x + r * call.classes, w, weight, t, stats + 2 * r); });
     }
     part[2 * (begin / grain)] = lossSum;
     part[2 * (begin / grain) + 1] = weightSum;
@@ -159,6 +187,24 @@ template <bool kStream, class T> static void rowGradient(const Call& call, const
   else fillRow<kStream>(dx, n, t, own, [=](int64_t i, int lanes) { return p(i, lanes) * scale - rows::get(w + i, lanes) * shift; });
 }
 
+// The gradients of a group of short rows without smoothing, from the first one on; see fillRow for the entry at the label.
+template <class T> static void shortGradients(rows::Turned<T>& x, const Call& call, const T* stats, const int32_t* label, const double* own, int64_t count) {
+  constexpr int L = kLanes<T>;
+  T top[L] = {}, logSum[L] = {}, scales[L] = {}, atLabel[L] = {};
+  for (int64_t lane = 0; lane < count; lane++) top[lane] = stats[2 * lane], logSum[lane] = stats[2 * lane + 1], scales[lane] = T(own[lane]);
+  const Vec<T> tops = load(top), logs = load(logSum), scale = load(scales);
+  for (int64_t c = 0; c < x.n; c++) x.put(c, expDown((x.get(c) - tops) - logs) * scale);
+  const auto isCounted = [&](int64_t lane) { return label[lane] != call.ignored; };
+  for (int64_t lane = 0; lane < count; lane++)
+    if (isCounted(lane)) atLabel[lane] = x.at(label[lane], lane), x.at(label[lane], lane) = 0;
+  rows::WideSum<T> others;
+  for (int64_t c = 0; c < x.n; c++) others.add(x.get(c));
+  for (int64_t lane = 0; lane < count; lane++) {
+    if (isCounted(lane)) x.at(label[lane], lane) = __builtin_fabs(double(atLabel[lane])) < __builtin_fabs(own[lane]) * 0.5 ? atLabel[lane] - scales[lane] : T(-others.at(lane));
+    else for (int64_t c = 0; c < x.n; c++) x.at(c, lane) = 0;
+  }
+}
+
 template <class T> static void backward(const Step& step, const Context& context, const Call& call) {
   const T* x = static_cast<const T*>(step.in[0].data);
   const double weightSum = double(*static_cast<const T*>(step.in[2].data));
@@ -170,13 +216,26 @@ template <class T> static void backward(const Step& step, const Context& context
   double total[1] = {double(n)};
   if (w) rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(w + i, lanes); });
   const double weightTotal = total[0], scale = call.reduction == kMean ? 1 / weightSum : 1;
+  const auto slope = [=, &call](int64_t r) { return double(gradient[call.reduction == kNone ? r : 0]) * scale; };
+  if (rows::areShort<T>(call.rowCount, n) && !call.logProbs && call.smoothing == 0)
+    return parallelFor(context, call.rowCount, rows::grain(n), [=, &call](int64_t begin, int64_t end, int) {
+      rows::Turned<T> turned(n);
+      rows::eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {
+        const int32_t* const label = call.label + r;
+        double own[kLanes<T>];
+        for (int64_t lane = 0; lane < count; lane++) own[lane] = label[lane] == call.ignored ? 0 : slope(r + lane) * (w ? double(w[label[lane]]) : 1);
+        turned.read(x + r * n, count);
+        shortGradients(turned, call, stats + 2 * r, label, own, count);
+        turned.write(dx + r * n, count);
+      });
+    });
   const auto rowOf = isLarge(call.rowCount * n * int64_t(sizeof(T))) ? rowGradient<true, T> : rowGradient<false, T>;
   parallelFor(context, call.rowCount, rows::grain(n), [=, &call](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
       const int32_t t = call.label[r];
       T* row = dx + r * n;
       if (t == call.ignored) memset(row, 0, size_t(n) * sizeof(T));
-      else rowOf(call, x + r * n, w, weightTotal, stats + 2 * r, double(gradient[call.reduction == kNone ? r : 0]) * scale, t, row);
+      else rowOf(call, x + r * n, w, weightTotal, stats + 2 * r, slope(r), t, row);
     }
     fenceStream();
   });

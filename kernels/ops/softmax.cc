@@ -1,6 +1,6 @@
 // softmax y = e^x / sum e^x and its logarithm over the rows of a matrix, with their gradients.
 // attrs: 1 for the logarithm, 0 otherwise.
-#include "rows.h"
+#include "short_rows.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -49,6 +49,26 @@ template <class T, bool kStream> static void backward(const T* y, const T* dy, T
   });
 }
 
+// The same for short rows, a lane for each.
+template <class T> static void forwardShort(rows::Turned<T>& x, bool logarithm) {
+  const Vec<T> top = rows::largestOf(x);
+  rows::WideSum<T> total;
+  for (int64_t c = 0; c < x.n; c++) {
+    const Vec<T> shifted = x.get(c) - top, power = logarithm ? exp(shifted) : expDown(shifted);
+    x.put(c, logarithm ? shifted : power);
+    total.add(power);
+  }
+  const Vec<T> logSum = logarithm ? total.map([](VecD sum) { return log(sum); }) : Vec<T>{}, scale = logarithm ? Vec<T>{} : total.map([](VecD sum) { return 1 / sum; });
+  for (int64_t c = 0; c < x.n; c++) x.put(c, logarithm ? x.get(c) - logSum : x.get(c) * scale);
+}
+
+template <class T> static void backwardShort(const rows::Turned<T>& y, rows::Turned<T>& dy, bool logarithm) {
+  rows::WideSum<T> total;
+  for (int64_t c = 0; c < y.n; c++) total.add(logarithm ? dy.get(c) : dy.get(c) * y.get(c));
+  const Vec<T> sum = total.map([](VecD wide) { return wide; });
+  for (int64_t c = 0; c < y.n; c++) dy.put(c, logarithm ? dy.get(c) - exp(y.get(c)) * sum : y.get(c) * (dy.get(c) - sum));
+}
+
 // in: matrices [rows, n] (x; or y and dy), out: one such matrix
 static bool fits(const Step& step, int inputs) {
   if (step.inCount != inputs || step.outCount != 1 || step.attrCount != 1 || step.in[0].rank != 2) return false;
@@ -65,6 +85,15 @@ template <class T> static void runForward(const Step& step, const Context& conte
   const T* x = static_cast<const T*>(step.in[0].data);
   T* y = static_cast<T*>(step.out[0].data);
   if (n == 0) return;
+  if (rows::areShort<T>(step.in[0].shape[0], n))
+    return parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
+      rows::Turned<T> turned(n);
+      rows::eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {
+        turned.read(x + r * n, count);
+        forwardShort(turned, logarithm);
+        turned.write(y + r * n, count);
+      });
+    });
   rows::eachRow(context, y, step.in[0].shape[0], n, [=, &context](int64_t r, int worker, auto stream) {
     T* const row = y + r * n;
     T* const held = stream.value ? static_cast<T*>(context.scratch(context.pool, worker, uint64_t(n) * sizeof(T))) : row;
@@ -80,6 +109,15 @@ template <class T> static void runBackward(const Step& step, const Context& cont
   const T* dy = static_cast<const T*>(step.in[1].data);
   T* dx = static_cast<T*>(step.out[0].data);
   if (n == 0) return;
+  if (rows::areShort<T>(step.in[0].shape[0], n))
+    return parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
+      rows::Turned<T> turned(n), slopes(n);
+      rows::eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {
+        turned.read(y + r * n, count), slopes.read(dy + r * n, count);
+        backwardShort(turned, slopes, logarithm);
+        slopes.write(dx + r * n, count);
+      });
+    });
   rows::eachRow(context, dx, step.in[0].shape[0], n, [=](int64_t r, int, auto stream) {
     backward<T, stream.value>(y + r * n, dy + r * n, dx + r * n, n, logarithm);
   });

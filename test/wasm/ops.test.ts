@@ -12,5 +12,6 @@ await import("../../src/ops/norm.test.js");
 await import("../../src/ops/pool.test.js");
 await import("../../src/ops/quant.test.js");
 await import("../../src/ops/shape.test.js");
+await import("../../src/ops/short-rows.test.js");
 await import("../../src/ops/softmax.test.js");
 await import("../../src/ops/sort.test.js");
