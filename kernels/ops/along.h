@@ -51,7 +51,18 @@ static inline int64_t start(const Walk& w, int64_t o, int64_t i, int64_t size) {
 template <class F>
 static inline void each(const Context& context, const Walk& w, const int32_t* index, int64_t size, bool cut, const F& body) {
   constexpr int64_t kLines = 64;
-  const int64_t block = w.index.inner == 1 ? 1 : kLines, piece = cut ? 16384 : lines::larger(w.index.size, 1);
+  const int64_t piece = cut ? 16384 : lines::larger(w.index.size, 1);
+  if (w.index.inner == 1 && w.stride[w.dim] == 1) {   // lines whose elements are neighbours
+    const int64_t length = w.index.size, perLine = lines::ceilDiv(length, piece);
+    parallelFor(context, w.index.outer * perLine, lines::larger(1, 8192 / lines::larger(lines::smaller(piece, length), 1)), [&](int64_t begin, int64_t end, int) {
+      for (int64_t item = begin; item < end; item++) {
+        const int64_t o = item / perLine, low = item % perLine * piece, high = lines::smaller(length, low + piece), from = o * length, to = start(w, o, 0, size);
+        for (int64_t k = low; k < high; k++) body(from + k, to + index[from + k]);
+      }
+    });
+    return;
+  }
+  const int64_t block = w.index.inner == 1 ? 1 : kLines;
   const int64_t lineCount = w.index.outer * w.index.inner, blocks = lines::ceilDiv(lineCount, block), pieces = lines::ceilDiv(w.index.size, piece);
   const int64_t cost = block * lines::smaller(piece, lines::larger(w.index.size, 1));
   parallelFor(context, blocks * pieces, lines::larger(1, 8192 / cost), [&](int64_t begin, int64_t end, int) {

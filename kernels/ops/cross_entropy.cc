@@ -29,9 +29,12 @@ static inline const char* nameOf(const Call& call) { return call.logProbs ? "nll
 
 // A label outside 0..C-1 would be read from foreign memory: all are looked at first, in order, so that the first wrong one is named.
 static int checkLabels(const Call& call, const View& view, const Context& context) {
-  for (int64_t r = 0; r < call.rowCount; r++) {
+  const auto isWrong = [&](int64_t r) { return (call.label[r] != call.ignored) & (call.label[r] < 0 || call.label[r] >= call.classes); };
+  bool wrong = false;
+  for (int64_t r = 0; r < call.rowCount; r++) wrong |= isWrong(r);
+  for (int64_t r = 0; wrong && r < call.rowCount; r++) {
     const int64_t t = call.label[r];
-    if (t == call.ignored || (t >= 0 && t < call.classes)) continue;
+    if (!isWrong(r)) continue;
     char place[kMaxRank * 24 + 4] = "";
     size_t used = 0;
     int64_t block = rows::sizeOf(view), rest = r;

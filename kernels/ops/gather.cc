@@ -71,6 +71,18 @@ static int takeSlices(const char* name, const Step& step, const Context& context
   const int32_t* indices = static_cast<const int32_t*>(index.data);
   const char* from = static_cast<const char*>(x.data);
   char* to = static_cast<char*>(step.out[0].data);
+  if (bytes == 4) {   // single elements
+    const int64_t piece = 8192, pieces = ceilDiv(count, piece);
+    parallelFor(context, l.outer * pieces, larger(1, piece / larger(smaller(piece, count), 1)), [&](int64_t begin, int64_t end, int) {
+      for (int64_t item = begin; item < end; item++) {
+        const int64_t o = item / pieces, low = item % pieces * piece, high = smaller(count, low + piece);
+        const uint32_t* const line = static_cast<const uint32_t*>(x.data) + o * l.size;
+        uint32_t* const result = static_cast<uint32_t*>(step.out[0].data) + o * count;
+        for (int64_t k = low; k < high; k++) result[k] = line[indices[k]];
+      }
+    });
+    return 0;
+  }
   const bool stream = mayStream(to, l.outer * count, bytes);
   parallelFor(context, l.outer * count, larger(1, 32768 / larger(bytes, 8)), [&](int64_t begin, int64_t end, int) {
     int64_t o = begin / count, k = begin % count;
@@ -81,8 +93,7 @@ static int takeSlices(const char* name, const Step& step, const Context& context
         const char* next = from + (o * l.size + indices[k]) * bytes;
         for (int64_t at = 0; at < smaller(bytes, kMostAhead); at += 64) __builtin_prefetch(next + at);
       }
-      if (bytes == 4) memcpy(to + row * 4, slice, 4);
-      else if (stream) copyBytes<true>(to + row * bytes, slice, bytes);
+      if (stream) copyBytes<true>(to + row * bytes, slice, bytes);
       else copyBytes<false>(to + row * bytes, slice, bytes);
     }
     fenceStream();
@@ -94,16 +105,27 @@ static int runEmbedding(const Step& step, const Context& context) { return takeS
 
 namespace indexadd {
 
+constexpr int64_t kNarrow = 8;   // columns
+
 template <class T> struct Sum { typedef double type; };
 template <> struct Sum<int32_t> { typedef uint32_t type; };
 
 // Columns low..high-1 of one row of the result: the sum of the slices order[0..count-1].
 template <class T, bool kStream>
 static void addRow(T* to, const T* slices, int64_t inner, const int32_t* order, int64_t count, int64_t low, int64_t high) {
+  if (count == 1 && high - low == 1) return void(to[low] = slices[order[0] * inner + low]);
   char* const bytes = reinterpret_cast<char*>(to + low);
   if (count == 0) return lines::clearBytes<kStream>(bytes, (high - low) * int64_t(sizeof(T)));
   if (count == 1) return lines::copyBytes<kStream>(bytes, reinterpret_cast<const char*>(slices + order[0] * inner + low), (high - low) * int64_t(sizeof(T)));
   // Many slices on one row are added in double, so that a frequent token's gradient does not lose digits.
+  if (high - low <= kNarrow) {
+    for (int64_t c = low; c < high; c++) {
+      typename Sum<T>::type sum = 0;
+      for (int64_t k = 0; k < count; k++) sum += static_cast<typename Sum<T>::type>(slices[order[k] * inner + c]);
+      to[c] = T(sum);
+    }
+    return;
+  }
   constexpr int64_t kColumns = 64;
   for (int64_t c = low; c < high; c += kColumns) {
     typename Sum<T>::type sum[kColumns] = {};
@@ -119,6 +141,23 @@ static void addRow(T* to, const T* slices, int64_t inner, const int32_t* order, 
   }
 }
 
+// Single elements, a line of the result at a time: added where their index says, in the order of the index. False where there is no memory.
+template <class T> static bool addElements(const Context& context, const T* x, const int32_t* index, int64_t skip, T* to, int64_t outer, int64_t count, int64_t size) {
+  bool failed = false;
+  parallelFor(context, outer, lines::larger(1, 8192 / lines::larger(count + size, 1)), [&](int64_t begin, int64_t end, int worker) {
+    typedef typename Sum<T>::type Wide;
+    Wide* const sum = static_cast<Wide*>(context.scratch(context.pool, worker, uint64_t(size) * sizeof(Wide)));
+    if (!sum) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+    for (int64_t o = begin; o < end; o++) {
+      memset(sum, 0, size_t(size) * sizeof(Wide));
+      for (int64_t k = 0; k < count; k++)
+        if (index[k] != skip) sum[index[k]] += static_cast<Wide>(x[o * count + k]);
+      for (int64_t r = 0; r < size; r++) to[o * size + r] = T(sum[r]);
+    }
+  });
+  return !failed;
+}
+
 }  // namespace indexadd
 
 static int runIndexAdd(const Step& step, const Context& context) {
@@ -132,6 +171,15 @@ static int runIndexAdd(const Step& step, const Context& context) {
   const int64_t count = sizeOf(index);
   if (sizeOf(x) != l.outer * count * l.inner || count > INT32_MAX) return fail(context, "indexAdd", "the slices have another size than the output");
   if (!checkIndices(context, "indexAdd", index, size)) return 1;
+  constexpr int64_t kLines = 16, kLongest = 1 << 14;   // a line's sums stay in a cache near the core
+  if (l.inner == 1 && l.outer >= kLines && size <= kLongest && size > 0) {
+    bool done = true;
+    const bool known = byNumber(x.dtype, [&](auto element) {
+      typedef decltype(element) T;
+      done = indexadd::addElements(context, static_cast<const T*>(x.data), static_cast<const int32_t*>(index.data), skip, static_cast<T*>(step.out[0].data), l.outer, count, size);
+    });
+    return known && done ? 0 : fail(context, "indexAdd", known ? "no working memory for a line of sums" : "only f32, f64 and i32 can be added");
+  }
   // A stable counting sort of the slices by their row: then each row of the result is written once, its slices added in the order of the index.
   const int32_t* indices = static_cast<const int32_t*>(index.data);
   int32_t* start = static_cast<int32_t*>(context.scratch(context.pool, 0, uint64_t(size + 2 + count) * 4));

@@ -62,6 +62,20 @@ static inline int64_t firstOutside(const int32_t* index, int64_t count, int64_t 
   return -1;
 }
 
+// The same by all threads where there are many.
+static inline int64_t firstOutside(const Context& context, const int32_t* index, int64_t count, int64_t limit) {
+  constexpr int64_t kPart = 1 << 16;
+  if (count <= kPart) return firstOutside(index, count, limit);
+  int64_t first = count;
+  parallelFor(context, ceilDiv(count, kPart), 1, [&](int64_t begin, int64_t end, int) {
+    const int64_t from = begin * kPart, bad = firstOutside(index + from, smaller(count, end * kPart) - from, limit);
+    if (bad < 0) return;
+    int64_t known = __atomic_load_n(&first, __ATOMIC_RELAXED);
+    while (from + bad < known && !__atomic_compare_exchange_n(&first, &known, from + bad, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+  });
+  return first < count ? first : -1;
+}
+
 // "[3, 0]" for an element's number in a packed view.
 static inline void describePosition(const View& v, int64_t position, char* text, size_t length) {
   int64_t at[kMaxRank];
@@ -77,7 +91,7 @@ static inline void describePosition(const View& v, int64_t position, char* text,
 // True when all indices are inside; otherwise the message is written.
 static inline bool checkIndices(const Context& context, const char* kernel, const View& index, int64_t limit) {
   const int32_t* values = static_cast<const int32_t*>(index.data);
-  const int64_t bad = firstOutside(values, sizeOf(index), limit);
+  const int64_t bad = firstOutside(context, values, sizeOf(index), limit);
   if (bad < 0) return true;
   char position[160];
   describePosition(index, bad, position, sizeof position);

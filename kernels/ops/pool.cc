@@ -21,31 +21,34 @@ template <class T> static inline void consider(Vec<T> value, Lane<T> at, Vec<T>&
   where = take ? at : where;
 }
 
-// One row of 2 x 2 windows side by side.
-template <class T> static void largestOfFour(const T* top, int64_t width, int64_t count, int64_t position, T* y, int32_t* index) {
+// One row of 2 x 2 windows side by side, or of 1 x 2 ones where there is no second row of pixels.
+template <bool kTwoRows, class T> static void largestOfPairs(const T* top, int64_t width, int64_t count, int64_t position, T* y, int32_t* index) {
   constexpr int L = kLanes<T>;
   const Lane<T> lane = countUp<T>() * 2;
+  const T* const under = kTwoRows ? top + width : top;
   const auto step = [&](int64_t c, Vec<T> a0, Vec<T> a1, Vec<T> b0, Vec<T> b1, Vec<T>& best) {
     Lane<T> where = lane + Whole<T>(position + 2 * c);
     const Lane<T> first = where;
     best = evens(a0, a1);
     consider<T>(odds(a0, a1), first + 1, best, where);
-    consider<T>(evens(b0, b1), first + Whole<T>(width), best, where);
-    consider<T>(odds(b0, b1), first + Whole<T>(width + 1), best, where);
+    if (kTwoRows) {
+      consider<T>(evens(b0, b1), first + Whole<T>(width), best, where);
+      consider<T>(odds(b0, b1), first + Whole<T>(width + 1), best, where);
+    }
     return convert<VecN<int32_t, L>>(where);
   };
   Vec<T> best;
   if (count < L) {
     const int low = int(smaller(2 * count, L)), high = int(2 * count) - low;
-    const VecN<int32_t, L> where = step(0, loadPartial(top, low), loadPartial(top + low, high), loadPartial(top + width, low), loadPartial(top + width + low, high), best);
+    const VecN<int32_t, L> where = step(0, loadPartial(top, low), loadPartial(top + low, high), loadPartial(under, low), loadPartial(under + low, high), best);
     storePartial(y, best, int(count));
     memcpy(index, &where, size_t(count) * 4);
     return;
   }
   for (int64_t next = 0; next < count; next += L) {
     const int64_t c = smaller(next, count - L);   // the last vector overlaps the one before it
-    const T* const a = top + 2 * c;
-    const VecN<int32_t, L> where = step(c, load(a), load(a + L), load(a + width), load(a + width + L), best);
+    const T *const a = top + 2 * c, *const b = under + 2 * c;
+    const VecN<int32_t, L> where = step(c, load(a), load(a + L), load(b), load(b + L), best);
     store(y + c, best);
     memcpy(index + c, &where, sizeof where);
   }
@@ -108,7 +111,7 @@ template <class T> static void largestOfRow(const Problem& p, const T* image, in
 }
 
 template <class T> static int maxPool(const Problem& p, const T* x, T* y, int32_t* index, const Context& context) {
-  const bool halving = isHalving(p.rows) && isHalving(p.cols);
+  const bool alone = p.rows.kernel == 1 && p.rows.stride == 1 && p.rows.pad == 0, halving = (isHalving(p.rows) || alone) && isHalving(p.cols);
   bool failed = false;
   parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int worker) {
     Lines<T> lines(p.cols);
@@ -121,7 +124,9 @@ template <class T> static int maxPool(const Problem& p, const T* x, T* y, int32_
       const T* const image = x + plane * p.pixels();
       for (int64_t r = 0; r < p.rows.count; r++) {
         const int64_t at = plane * p.windows() + r * p.cols.count;
-        if (halving) largestOfFour(image + 2 * r * p.cols.image, p.cols.image, p.cols.count, 2 * r * p.cols.image, y + at, index + at);
+        const int64_t position = (alone ? r : 2 * r) * p.cols.image;
+        if (halving && alone) largestOfPairs<false>(image + position, p.cols.image, p.cols.count, position, y + at, index + at);
+        else if (halving) largestOfPairs<true>(image + position, p.cols.image, p.cols.count, position, y + at, index + at);
         else largestOfRow(p, image, r, lines, y + at, index + at);
       }
     }

@@ -86,10 +86,21 @@ template <class T> static void spread(const Problem& p, const T* dy, T* dx, Shar
   }
 }
 
+// One window over the whole plane.
+static inline bool isWhole(const Windows& w) { return w.count == 1 && w.pad == 0 && w.kernel >= w.image; }
+template <class T> static T averageOfPlane(const T* x, int64_t pixels, double share) {
+  double total[1];
+  rows::sums<T, 1>(pixels, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(x + i, lanes); });
+  return T(total[0] * share);
+}
+template <class T> static void spreadToPlane(T part, T* dx, int64_t pixels) {
+  rows::each<T>(pixels, [=](int64_t i, int lanes) { rows::put(dx + i, broadcast(part), lanes); });
+}
+
 template <class T> static int averageAll(const Problem& p, const Step& step, const Context& context, bool gradient) {
   const T* const in = static_cast<const T*>(step.in[0].data);
   T* const out = static_cast<T*>(step.out[0].data);
-  const bool countPad = step.attrs[8] != 0, halving = isHalving(p.rows) && isHalving(p.cols);
+  const bool countPad = step.attrs[8] != 0, halving = isHalving(p.rows) && isHalving(p.cols), whole = isWhole(p.rows) && isWhole(p.cols);
   bool failed = false;
   parallelFor(context, p.planes, rows::grain(p.pixels() + p.windows() * 4), [&](int64_t from, int64_t to, int worker) {
     T* const line = static_cast<T*>(context.scratch(context.pool, worker, uint64_t(p.cols.image + 1) * sizeof(T)));
@@ -98,6 +109,8 @@ template <class T> static int averageAll(const Problem& p, const Step& step, con
     for (int64_t plane = from; plane < to; plane++) {
       if (halving && gradient) spreadToFour(p, in + plane * p.windows(), out + plane * p.pixels());
       else if (halving) averageOfFour(p, in + plane * p.pixels(), out + plane * p.windows());
+      else if (whole && gradient) spreadToPlane(T(double(in[plane]) * share.of(0, 0)), out + plane * p.pixels(), p.pixels());
+      else if (whole) out[plane] = averageOfPlane(in + plane * p.pixels(), p.pixels(), share.of(0, 0));
       else if (gradient) spread(p, in + plane * p.windows(), out + plane * p.pixels(), share, line);
       else average(p, in + plane * p.pixels(), out + plane * p.windows(), share, line);
     }

@@ -96,6 +96,13 @@ describe.each(backendNames)("gather and scatter on %s", (backend) => {
     }
   });
 
+  it("say the first of several that are out of range, among many", () => {
+    const index = new Int32Array(300_000).map((_, i) => i % 50);
+    index[299_999] = index[200_000] = index[70_001] = 51;
+    const error = thrown(() => gather(zeros([3, 50]), 1, fromData(index, [3, 100_000], "i32")));
+    expect(error.message).toContain("index 51 at [0, 70001]");
+  });
+
   it("agree with a plain loop on larger sizes", () => {
     manualSeed(3);
     const [rows, width, count] = [97, 130, 1000];
@@ -107,6 +114,19 @@ describe.each(backendNames)("gather and scatter on %s", (backend) => {
     const w = zeros([rows, width], { requiresGrad: true });
     sum(mul(embedding(index, w), x)).backward();
     expect(w.grad!.dataSync().findIndex((v, i) => !(Math.abs(v - want[i]) < 1e-5))).toBe(-1);
+    // Single elements of many lines, some taken often, and the gradient that puts them back.
+    const [height, taken] = [40, 300];
+    const columns = randint(width, [taken]);
+    const places = columns.dataSync();
+    const table = randn([height, width], { requiresGrad: true });
+    const slopes = randn([height, taken]);
+    const picked = indexSelect(table, 1, columns);
+    const entries = table.dataSync();
+    expect(picked.dataSync().every((v, i) => v === entries[Math.floor(i / taken) * width + places[i % taken]])).toBe(true);
+    sum(mul(picked, slopes)).backward();
+    const back = new Float64Array(height * width);
+    slopes.dataSync().forEach((v, i) => (back[Math.floor(i / taken) * width + places[i % taken]] += v));
+    expect(table.grad!.dataSync().findIndex((v, i) => !(Math.abs(v - back[i]) < 1e-5))).toBe(-1);
     const flat = scatterAdd(zeros([rows], { dtype: "f64" }), 0, index, fromData(values([count]), [count], "f64")).dataSync();
     const sums = new Float64Array(rows);
     values([count]).forEach((v, k) => (sums[ids[k]] += v));

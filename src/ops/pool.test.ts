@@ -42,6 +42,20 @@ describe.each(backendNames)("pooling on %s", (backend) => {
     }
   });
 
+  it.each([3, 37, 100])("rows of %i pixels in pairs, and planes as a whole, with their gradients", (width) => {
+    const x = values([2, 3, width]);
+    const pairs = (i: number): [number, number] => [x[2 * (i % (width >> 1)) + width * Math.floor(i / (width >> 1))], x[2 * (i % (width >> 1)) + 1 + width * Math.floor(i / (width >> 1))]];
+    const line = fromData(x, [2, 3, width], "f64");
+    expect(Array.from(maxPool1d(line, { kernelSize: 2 }).dataSync())).toEqual(Array.from({ length: 6 * (width >> 1) }, (_, i) => Math.max(...pairs(i))));
+    const slope = grad((t) => F.sum(maxPool1d(t, { kernelSize: 2 })))(line).dataSync();
+    slope.forEach((v, i) => expect(v).toBe(i % width < 2 * (width >> 1) && x[i] >= x[i - (i % width) + ((i % width) ^ 1)] ? 1 : 0));
+    const plane = fromData(values([2, 3, 7, width]), [2, 3, 7, width], "f64");
+    const data = plane.dataSync();
+    adaptiveAvgPool2d(plane, 1).dataSync().forEach((v, i) => expect(Math.abs(v - data.slice(i * 7 * width, (i + 1) * 7 * width).reduce((a, b) => a + b, 0) / (7 * width))).toBeLessThan(1e-14));
+    const spread = grad((t) => F.sum(F.mul(adaptiveAvgPool2d(t, 1), fromData(values([2, 3, 1, 1], 2), [2, 3, 1, 1], "f64"))))(plane).dataSync();
+    spread.forEach((v, i) => expect(Math.abs(v - values([2, 3, 1, 1], 2)[Math.floor(i / (7 * width))] / (7 * width))).toBeLessThan(1e-15));
+  });
+
   it("has the first and second derivative", () => {
     const max = (options: MaxPoolOptions, shape = [1, 2, 5, 6]) => expect(gradientError((x) => maxPool2d(F.mul(x, x), options), [shape])).toBeUndefined();
     max({ kernelSize: 2 });
