@@ -11,13 +11,15 @@ namespace fold {
 
 enum Kind { Sum, Prod, Max, Min };
 constexpr int64_t kSpan = 1024, kFlush = 64;
+constexpr int kUnrolled = 5;   // a span of fewer elements is folded by unrolled code
 
 // By function pointer, so that the driver exists once and not once per class and kind.
 struct Folder {
-  int elementBytes, accBytes;
+  int elementBytes, accBytes, lanes;
   void (*start)(void* acc, int64_t n);                                          // acc[i] = identity
   void (*startValues)(void* values, int64_t n);                                 // values[i] = identity
   void (*span)(void* acc, const void* p, int64_t n);                            // acc[0] = acc[0] o p[0] o ... o p[n - 1]
+  void (*spans)(void* values, const void* p, int64_t n, int64_t count);          // values[i] = p[i count] o ... o p[i count + count - 1], of fewer than `lanes` elements
   void (*columns)(void* values, const void* p, int64_t rows, int64_t cols, int64_t stride);   // values[c] = values[c] o p[c] o p[stride + c] o ...
   void (*merge)(void* acc, const void* other, int64_t n);                       // acc[i] = acc[i] o other[i], both accumulators
   void (*flush)(void* acc, void* values, int64_t n);                            // acc[i] = acc[i] o values[i], values[i] = identity
@@ -87,6 +89,20 @@ template <Kind kind, class T> struct Impl {
     for (int64_t i = 0; i < n; i += kSpan) total = fold<kind, Acc>(total, Acc(block(values + i, n - i < kSpan ? n - i : kSpan)));
   }
 
+  template <int most> static void shortSpans(T* __restrict to, const T* p, int64_t n, int64_t count) {
+    if (count < most) {
+      if constexpr (most > 1) shortSpans<most - 1>(to, p, n, count);
+      return;
+    }
+    const int64_t step = most < kUnrolled ? most : count;   // a constant where the loops are unrolled
+    for (int64_t i = 0; i < n; i++) {
+      T x = identity<kind, T>();
+      for (int64_t j = 0; j < step; j++) x = fold<kind, T>(x, p[i * step + j]);
+      to[i] = x;
+    }
+  }
+  static void spans(void* values, const void* p, int64_t n, int64_t count) { shortSpans<kUnrolled>(static_cast<T*>(values), static_cast<const T*>(p), n, count); }
+
   static void columns(void* values, const void* from, int64_t rows, int64_t cols, int64_t stride) {
     T* to = static_cast<T*>(values);
     const T* p = static_cast<const T*>(from);
@@ -132,7 +148,7 @@ template <Kind kind, class T> struct Impl {
 
 template <Kind kind, class T> static constexpr Folder folderOf() {
   using I = Impl<kind, T>;
-  return {sizeof(T), sizeof(typename I::Acc), I::start, I::startValues, I::span, I::columns, I::merge, I::flush, I::finish};
+  return {sizeof(T), sizeof(typename I::Acc), kLanes<T>, I::start, I::startValues, I::span, I::spans, I::columns, I::merge, I::flush, I::finish};
 }
 
 // Indexed by register class and kind.

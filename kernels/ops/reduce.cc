@@ -50,6 +50,12 @@ struct Job {
     }
     return at;
   }
+  // Whether all results lie equally far apart, one after another.
+  bool areEven() const {
+    for (int d = keptDims - 1; d > 0; d--)
+      if (b.space.stride[b.inputCount][d - 1] != b.space.stride[b.inputCount][d] * b.space.shape[d]) return false;
+    return true;
+  }
   int64_t colStride() const { return b.space.stride[b.inputCount][b.space.rank - 1]; }
 
   void write(int64_t at, int64_t stride, int64_t n, const void* values) const {
@@ -94,18 +100,21 @@ struct Job {
     const int64_t count = reducedRows * b.cols;
     const int64_t together = count > 0 && count <= b.tileLength ? atMost(kBatch, b.tileLength / count) : 1;
     alignas(8) char acc[kBatch * 8], result[kBatch * 8];
-    const bool even = keptDims <= 1;
+    const int64_t step = keptDims ? b.space.stride[b.inputCount][keptDims - 1] : 0;
+    const bool even = areEven();
     for (int64_t k = begin; k < end; k += together) {
       const int64_t n = atMost(end - k, together);
-      folder.start(acc, n);
+      const bool isShort = count > 0 && count < folder.lanes && count <= b.tileLength;
+      if (!isShort) folder.start(acc, n);
       if (count > 0 && count <= b.tileLength) {
         const char* p = static_cast<const char*>(run.evaluate(k * reducedRows, n * reducedRows, 0, b.cols));
-        for (int64_t i = 0; i < n; i++) folder.span(acc + i * folder.accBytes, p + i * count * folder.elementBytes, count);
+        if (isShort) folder.spans(result, p, n, count);
+        else for (int64_t i = 0; i < n; i++) folder.span(acc + i * folder.accBytes, p + i * count * folder.elementBytes, count);
       } else if (count > 0) {
         foldSpan(run, k * reducedRows, reducedRows, 0, b.cols, acc);
       }
-      folder.finish(result, acc, n);
-      if (even) write(outOffset(k), keptDims ? b.space.stride[b.inputCount][0] : 0, n, result);
+      if (!isShort) folder.finish(result, acc, n);
+      if (even) write(outOffset(k), step, n, result);
       else
         for (int64_t i = 0; i < n; i++) write(outOffset(k + i), 0, 1, result + i * folder.elementBytes);
     }
