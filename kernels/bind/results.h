@@ -27,10 +27,13 @@ class Results {
   napi_value allocate(napi_env env, napi_typedarray_type type, size_t length, size_t elementBytes, napi_value collect) {
     if (length > kMostBytes / elementBytes) return nullptr;
     const size_t bytes = resultBytes(length * elementBytes);
-    ResultBlock* block = take(bytes);
     since_ += bytes;
-    if (!block && !looked_ && since_ >= patience_) {
-      const bool found = collectYoung(env, collect) || (made_ >= kCollectFrom && made_ >= floor_ / 2 && collectAll(env, collect));
+    const bool due = !looked_ && since_ >= patience_;
+    // The block of a view that has just died may still be in a cache, which one that was kept from busier times is not.
+    const bool collected = due && bytes <= kCached && collectYoung(env, collect);
+    ResultBlock* block = take(bytes);
+    if (!block && due && !collected) {
+      const bool found = (bytes > kCached && collectYoung(env, collect)) || (made_ >= kCollectFrom && made_ >= floor_ / 2 && collectAll(env, collect));
       if (found) block = take(bytes);
     }
     if (!block) block = make(env, bytes);
@@ -54,6 +57,7 @@ class Results {
  private:
   static constexpr size_t kMostBytes = size_t(1) << 46;
   static constexpr size_t kLeastPatience = size_t(16) << 20;     // bytes of results before a collection is worth its time
+  static constexpr size_t kCached = size_t(8) << 20;
   static constexpr size_t kMostPatience = size_t(64) << 20;      // where they find nothing because results are held
   static constexpr size_t kCollectFrom = size_t(256) << 20;      // bytes of new blocks before a full collection, and half of what the last one left
   static constexpr int kRounds = 2;                              // collections after which V8 takes an object for an old one

@@ -44,6 +44,14 @@ describe.skipIf(!hasNative())("memory of results", () => {
     expect(placesOf(4000, mebibyte / 4)).toBeLessThan(400);
   });
 
+  it("goes round few places also after busier times", () => {
+    const busy = (): number => Array.from({ length: 40 }, () => allocate(3, 4 * mebibyte)).reduce((sum, view) => sum + view[0], 0);
+    busy();
+    collectGarbage(true);
+    placesOf(8, 4 * mebibyte);
+    expect(placesOf(60, 4 * mebibyte)).toBeLessThan(12); // not 40 that have left the caches
+  });
+
   it("of many sizes is given back to the system", () => {
     for (let mebibytes = 20; mebibytes < 60; mebibytes++) placesOf(3, mebibytes * mebibyte); // 4.8 GB
     expect(process.memoryUsage().rss / mebibyte).toBeLessThan(1500);
