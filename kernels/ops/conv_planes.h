@@ -1,6 +1,6 @@
 // The image as the micro-kernels read it: planes in scratch memory, padded with zeros, in which a tap is one constant distance from the output pixel.
 #pragma once
-#include "conv_pairs.h"
+#include "../simd/pairs.h"
 #include "conv_shape.h"
 
 namespace graft {

@@ -1,6 +1,7 @@
 // Moving a rectangle of a strided view into a packed register and back, converting storage types (bf16, f16, u8, bool) on the way.
 #pragma once
 #include "../core/opcodes.h"
+#include "../simd/pairs.h"
 #include "../simd/transpose.h"
 
 namespace graft {
@@ -39,8 +40,21 @@ template <> struct Format<DType::Bool> { typedef uint8_t M; typedef int32_t R; s
 template <> struct Format<DType::BF16> { typedef uint16_t M; typedef float R; static R load(M x) { return bfloatToFloat(x); } static M store(R x) { return floatToBfloat(x); } };
 template <> struct Format<DType::F16> { typedef uint16_t M; typedef float R; static R load(M x) { return halfToFloat(x); } static M store(R x) { return floatToHalf(x); } };
 
+// 4-byte elements that need no conversion: moved as floats.
+template <DType dtype> static constexpr bool kWord = dtype == DType::F32 || dtype == DType::I32;
+
+static inline void copyWords(const void* memory, void* packed, int64_t n) {
+  constexpr int L = kLanes<float>;
+  const float* const from = static_cast<const float*>(memory);
+  float* const to = static_cast<float*>(packed);
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(to + i, load(from + i));
+  if (i < n) storePartial(to + i, loadPartial(from + i, int(n - i)), int(n - i));
+}
+
 // A contiguous row; bf16 and the integers are left to the compiler's vectoriser.
 template <DType dtype> static inline void loadRow(const typename Format<dtype>::M* from, typename Format<dtype>::R* to, int64_t n) {
+  if (kWord<dtype>) return copyWords(from, to, n);
   int64_t i = 0;
 #if defined(__F16C__)
   if (dtype == DType::F16)
@@ -49,6 +63,7 @@ template <DType dtype> static inline void loadRow(const typename Format<dtype>::
   for (; i < n; i++) to[i] = Format<dtype>::load(from[i]);
 }
 template <DType dtype> static inline void storeRow(typename Format<dtype>::M* to, const typename Format<dtype>::R* from, int64_t n) {
+  if (kWord<dtype>) return copyWords(from, to, n);
   int64_t i = 0;
 #if defined(__F16C__)
   if (dtype == DType::F16)
@@ -56,9 +71,6 @@ template <DType dtype> static inline void storeRow(typename Format<dtype>::M* to
 #endif
   for (; i < n; i++) to[i] = Format<dtype>::store(from[i]);
 }
-// 4-byte elements that need no conversion may be transposed block by block.
-template <DType dtype> static constexpr bool kWord = dtype == DType::F32 || dtype == DType::I32;
-
 // A rectangle in memory: element (r, c) at memory[r * rowStride + c * colStride]; packed: element (r, c) at r * cols + c.
 template <DType dtype>
 static void loadRectangle(const void* memory, int64_t rows, int64_t cols, int64_t rowStride, int64_t colStride, void* packed) {
@@ -69,6 +81,10 @@ static void loadRectangle(const void* memory, int64_t rows, int64_t cols, int64_
     for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols) loadRow<dtype>(from, to, cols);
   } else if (kWord<dtype> && rowStride == 1 && rows >= kTransposeSide && cols >= kTransposeSide) {
     transpose(reinterpret_cast<const float*>(from), colStride, reinterpret_cast<float*>(to), cols, rows, cols);
+  } else if (kWord<dtype> && colStride == -1) {
+    for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols) pairs::copyReversed(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(from), cols);
+  } else if (kWord<dtype> && colStride == 0 && cols == 2 && rowStride == 1) {   // each twice
+    pairs::weave(reinterpret_cast<float*>(to), reinterpret_cast<const float*>(from), reinterpret_cast<const float*>(from), 2 * rows);
   } else if (colStride == 0 && cols >= 4) {
     for (int64_t r = 0; r < rows; r++, from += rowStride, to += cols) {
       const typename F::R x = F::load(*from);

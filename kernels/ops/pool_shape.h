@@ -1,6 +1,6 @@
 // What a pooling step pools, checked: planes [.., H, W] and windows over them.
 #pragma once
-#include "conv_pairs.h"
+#include "../simd/pairs.h"
 #include "conv_shape.h"
 
 namespace graft {

@@ -4,7 +4,7 @@
 // (Lavin and Gray 2016, arXiv 1509.09308, section 4.1). Here: the three transforms, on vectors that lie across weights or
 // tiles, and their adjoints, for the gradient of the weights.
 #pragma once
-#include "conv_pairs.h"
+#include "../simd/pairs.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {

@@ -1,7 +1,7 @@
-// Even and odd lanes of two neighbouring vectors, and the way back: for images that are read or written with a stride of 2.
+// Even and odd lanes of two neighbouring vectors, and the way back, for what is read or written with a stride of 2; and lanes in the opposite order.
 #pragma once
-#include "../simd/partial.h"
-#include "../simd/vec.h"
+#include "partial.h"
+#include "vec.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -23,7 +23,8 @@ template <class T> using Whole = typename LaneOf<T>::whole;
   static inline Vec<T> evens(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30); } \
   static inline Vec<T> odds(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31); } \
   static inline Vec<T> zipLow(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23); } \
-  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); }
+  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31); } \
+  static inline Vec<T> reversed(Vec<T> a) { return GRAFT_PICK(Lane<T>, a, a, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0); }
 GRAFT_PAIRS_OF_16(float)
 #undef GRAFT_PAIRS_OF_16
 #endif
@@ -31,17 +32,20 @@ GRAFT_PAIRS_OF_16(float)
   static inline Vec<T> evens(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2, 4, 6, 8, 10, 12, 14); } \
   static inline Vec<T> odds(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3, 5, 7, 9, 11, 13, 15); } \
   static inline Vec<T> zipLow(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 8, 1, 9, 2, 10, 3, 11); } \
-  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 4, 12, 5, 13, 6, 14, 7, 15); } \
+  static inline Vec<T> reversed(Vec<T> a) { return GRAFT_PICK(Lane<T>, a, a, 7, 6, 5, 4, 3, 2, 1, 0); }
 #define GRAFT_PAIRS_OF_4(T) \
   static inline Vec<T> evens(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2, 4, 6); } \
   static inline Vec<T> odds(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3, 5, 7); } \
   static inline Vec<T> zipLow(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 4, 1, 5); } \
-  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 2, 6, 3, 7); }
+  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 2, 6, 3, 7); } \
+  static inline Vec<T> reversed(Vec<T> a) { return GRAFT_PICK(Lane<T>, a, a, 3, 2, 1, 0); }
 #define GRAFT_PAIRS_OF_2(T) \
   static inline Vec<T> evens(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2); } \
   static inline Vec<T> odds(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3); } \
   static inline Vec<T> zipLow(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 0, 2); } \
-  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3); }
+  static inline Vec<T> zipHigh(Vec<T> a, Vec<T> b) { return GRAFT_PICK(Lane<T>, a, b, 1, 3); } \
+  static inline Vec<T> reversed(Vec<T> a) { return GRAFT_PICK(Lane<T>, a, a, 1, 0); }
 #if GRAFT_VEC_BYTES == 64
 GRAFT_PAIRS_OF_8(double)
 #elif GRAFT_VEC_BYTES == 32
@@ -83,6 +87,14 @@ template <class T> static inline void weave(T* to, const T* even, const T* odd, 
   const Vec<T> a = loadPartial(even, int(n + 1) / 2), b = loadPartial(odd, int(n) / 2);
   storePartial(to, zipLow(a, b), n < L ? int(n) : L);
   if (n > L) storePartial(to + L, zipHigh(a, b), int(n) - L);
+}
+
+// to[i] = from[-i] for i < n.
+template <class T> static inline void copyReversed(T* to, const T* from, int64_t n) {
+  constexpr int L = kLanes<T>;
+  int64_t i = 0;
+  for (; i + L <= n; i += L) store(to + i, reversed(load(from - i - (L - 1))));
+  for (; i < n; i++) to[i] = from[-i];
 }
 
 }  // namespace pairs
