@@ -65,6 +65,17 @@ describe.each(backends)("a recurrent network on %s", (backend) => {
     }
   });
 
+  it("takes sequences as long as memory allows: its definition is thousands of operations deep", async () => {
+    useBackend(backend);
+    manualSeed(6);
+    const net = new nn.GRU(1, 2);
+    const x = rand([600, 1, 1]);
+    F.sum(net.forward(x)[0]).backward();
+    await realize(...net.parameters().map((p) => p.grad!));
+    const early = net.forward(F.narrow(x, 0, 0, 3))[0].dataSync();
+    expect(Array.from(net.forward(x)[0].dataSync().slice(0, 6))).toEqual(Array.from(early));
+  });
+
   const gradients = (net: Network, result: (net: Network, x: Tensor) => Tensor, T: number): Tensor[] => {
     net.zeroGrad();
     F.sum(F.square(result(net, rand([T, 2, 3])))).backward();

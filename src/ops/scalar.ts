@@ -193,14 +193,17 @@ const powOp = defineScalar("pow", 2, (a, b) => (a === 1 || b === 0 ? 1 : Math.po
   needs[0] ? mul(grad, where(eq(b, 0), 0, mul(b, pow(a, sub(b, 1))))) : null,
   needs[1] ? mul(grad, where(logicalAnd(eq(a, 0), ge(b, 0)), 0, mul(output, log(a)))) : null,
 ]);
-/** a raised to b. Small whole exponents become products. */
+/** a raised to b. Small whole exponents become products, halves roots. */
 export function pow(a: Operand, b: Operand): Tensor {
   if (a && typeof a === "object" && typeof b === "number") {
     if (b === 1) return mul(a, 1);
     if (b === 2) return square(a);
     if (b === 3) return mul(square(a), a);
+    if (b === 4) return square(square(a));
     if (b === 0.5) return sqrt(a);
+    if (b === -0.5) return rsqrt(a);
     if (b === -1) return reciprocal(a);
+    if (b === -2) return reciprocal(square(a));
   }
   const [x, y] = operands("pow", a, b);
   return record(powOp, [toFloat(x), toFloat(y)]);

@@ -3,7 +3,7 @@ import { Tensor, withGrad } from "../graph/index.js";
 import { assign } from "../ops/index.js";
 import { realize } from "../runtime/index.js";
 import { strongWolfe, type Evaluation } from "./line-search.js";
-import { Optimizer, type BaseOptions, type Closure, type ParamsInput, type ParamState } from "./optimizer.js";
+import { checkClosure, Optimizer, type BaseOptions, type Closure, type ParamsInput, type ParamState } from "./optimizer.js";
 import { fromHost, hostValues } from "./state.js";
 
 /** Options of {@link LBFGS}. */
@@ -84,6 +84,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 
   /** One step of up to `maxIter` iterations. Returns the loss at its start. Throws `argument` without a closure. */
   override async step(closure?: Closure): Promise<Tensor> {
+    checkClosure("LBFGS", closure);
     if (closure === undefined) this.update();
     const { lr, maxIter, toleranceGrad, toleranceChange, historySize, lineSearchFn, maxEval } = this.paramGroups[0];
     const mostEvaluations = maxEval ?? Math.floor((maxIter * 5) / 4);

@@ -136,6 +136,10 @@ describe("Optimizer", () => {
     expect(message(() => new optim.Adam([{ params: [p], lrr: 1 } as never]))).toContain('unknown option "lrr"');
   });
 
+  it.each(["Adam", "LBFGS"] as const)("%s refuses a loss in the place of a closure", async (name) => {
+    await expect(new optim[name]([parameter([1])]).step(tensor(0) as never)).rejects.toThrow(`${name}: step was given a tensor, not a function. Call loss.backward()`);
+  });
+
   it("Adam is recorded as one node and runs as one kernel that writes in place", async () => {
     for (const amsgrad of [false, true]) {
       const p = parameter([1, 2, 3]);

@@ -27,12 +27,26 @@ export class Simplifier {
     });
   }
 
+  /** Inputs come before what reads them, without recursion: the definition of a recurrent layer is as deep as its sequences are long. */
   private valueOf(node: Node): Value {
-    const found = this.byNode.get(node);
-    if (found !== undefined) return found;
-    const value = node.value !== undefined ? this.input(node) : this.operation(node);
-    this.byNode.set(node, value);
-    return value;
+    const path = this.byNode.has(node) ? [] : [node];
+    while (path.length > 0) {
+      const last = path[path.length - 1];
+      const missing = this.missingInput(last);
+      if (missing !== undefined) {
+        path.push(missing);
+        continue;
+      }
+      this.byNode.set(last, last.value !== undefined ? this.input(last) : this.operation(last));
+      path.pop();
+    }
+    return this.byNode.get(node)!;
+  }
+
+  private missingInput(node: Node): Node | undefined {
+    if (node.value !== undefined) return undefined;
+    for (let i = node.op.trait === "assign" ? 1 : 0; i < inputCount(node); i++) if (!this.byNode.has(node.inputs[i])) return node.inputs[i];
+    return undefined;
   }
 
   private input(node: Node): Value {
