@@ -54,7 +54,7 @@ describe.skipIf(!hasNative())("flags of the native backend", () => {
 
   it("GRAFT_ISA=scalar trains to the same", async () => {
     const scalar = await train({ GRAFT_ISA: "scalar" });
-    if (!/scalar/.test(normal.description)) expect(scalar.description).not.toBe(normal.description);
+    if (process.arch === "x64") expect(scalar.description).toContain("scalar"); // elsewhere there is one set only
     expectClose(scalar, normal);
   });
 
