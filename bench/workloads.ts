@@ -1,7 +1,8 @@
 import { kernels, type KernelSpec } from "./kernels.js";
+import { networks } from "./networks.js";
 
 /** The tables of docs/performance.md. */
-export const groups = ["small", "language", "kernels"] as const;
+export const groups = ["small", "language", "networks", "kernels"] as const;
 export type Group = (typeof groups)[number];
 
 /** What every peer runs: a training step (forward, backward, update), or a single kernel. */
@@ -71,4 +72,4 @@ const language: readonly Workload[] = [
 ];
 
 /** All workloads, in the order of the tables. */
-export const workloads: readonly Workload[] = [...small, ...language, ...kernels];
+export const workloads: readonly Workload[] = [...small, ...language, ...networks, ...kernels];

@@ -30,7 +30,7 @@ describe("options of npm run bench", () => {
     [["--filter"], /--filter/],
     [["gpt"], /gpt is no option/],
     [["--filter", "gpt9"], /no workload matches --filter gpt9\. There are: cnn16_b64, /],
-    [["--group", "kernel"], /no "kernel"\. Did you mean "kernels"\? Use small, language, kernels/],
+    [["--group", "kernel"], /no "kernel"\. Did you mean "kernels"\? Use small, language, networks, kernels/],
     [["--peers", "graft,torch"], /no "torch"/],
     [["--rounds", "0"], /--rounds 0: give a whole number above 0/],
     [["--rounds", "1.5"], /--rounds 1\.5/],

@@ -4,6 +4,7 @@ import { serve, type Step } from "../serve.js";
 import { workloads } from "../../workloads.js";
 import { kernelStep } from "./kernels.js";
 import { gpt, lora, lstm } from "./language.js";
+import { network } from "./networks.js";
 import type { Setup } from "./setup.js";
 import { cnn, mlp, resnet, xor } from "./vision.js";
 
@@ -17,6 +18,7 @@ const makers: readonly (readonly [prefix: string, make: (workload: string) => Se
   ["gpt", gpt],
   ["lora", lora],
   ["lstm_lm", lstm],
+  ["net_", network],
 ];
 
 /** Forward, backward, update. */

@@ -3,9 +3,9 @@
 import json, resource, sys, time
 import torch
 
-import kernels, language, vision
+import kernels, language, networks, vision
 
-makers = {"cnn": vision.cnn, "mlp": vision.mlp, "xor": vision.xor, "resnet18": vision.resnet, "gpt": language.gpt, "lora": language.lora, "lstm_lm": language.lstm}
+makers = {"cnn": vision.cnn, "mlp": vision.mlp, "xor": vision.xor, "resnet18": vision.resnet, "gpt": language.gpt, "lora": language.lora, "lstm_lm": language.lstm, "net_": networks.network}
 
 
 def training(workload, compiled):
