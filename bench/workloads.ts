@@ -1,3 +1,4 @@
+import { conv, linear, trained, transformer } from "./flops.js";
 import { kernels, type KernelSpec } from "./kernels.js";
 import { networks } from "./networks.js";
 
@@ -22,31 +23,24 @@ export interface Workload {
 }
 
 const cnn = (batch: number, side: number): number => {
-  const pixels = batch * side * side;
   const features = 32 * (side / 2) ** 2;
-  const conv = 2 * pixels * 32 * 9;
-  const dense = 2 * batch * (features * 128 + 128 * 10);
-  return 2 * conv + 3 * dense; // the first convolution needs no gradient for its input
+  return trained(conv(batch, 1, 32, side, 3), linear(batch, features, 128), linear(batch, 128, 10));
 };
 
 /** ResNet-18 on small images: 3x3 stem at full size, four stages of two blocks; from the second on a stage halves the side, doubles the channels and projects its shortcut. */
 const resnet18 = (batch: number, side: number, classes: number): number => {
-  const conv = (inputs: number, outputs: number, size: number, kernel: number): number => 2 * batch * size ** 2 * inputs * outputs * kernel ** 2;
-  let rest = 4 * conv(64, 64, side, 3) + 2 * batch * 512 * classes;
+  const rest = [4 * conv(batch, 64, 64, side, 3), linear(batch, 512, classes)];
   for (let stage = 1, channels = 128, size = side / 2; stage < 4; stage++, channels *= 2, size /= 2) {
-    rest += conv(channels / 2, channels, size, 3) + 3 * conv(channels, channels, size, 3) + conv(channels / 2, channels, size, 1);
+    rest.push(conv(batch, channels / 2, channels, size, 3), 3 * conv(batch, channels, channels, size, 3), conv(batch, channels / 2, channels, size, 1));
   }
-  return 2 * conv(3, 64, side, 3) + 3 * rest;
+  return trained(conv(batch, 3, 64, side, 3), ...rest);
 };
 
-const dense = (batch: number, ...sizes: number[]): number => {
-  let total = 0;
-  for (let i = 0; i + 1 < sizes.length; i++) total += 2 * batch * sizes[i] * sizes[i + 1] * (i === 0 ? 2 : 3);
-  return total;
-};
+const dense = (batch: number, first: number, second: number, ...sizes: readonly number[]): number =>
+  trained(linear(batch, first, second), ...sizes.map((size, i) => linear(batch, i === 0 ? second : sizes[i - 1], size)));
 
-/** A decoder: per token 24 d^2 in the products of a block, 4 T d in those of attention (counted whole, not only the causal half), 2 d V in the head; three times for forward and backward. */
-const gpt = (batch: number, T: number, layers: number, d: number, vocab: number): number => 3 * batch * T * (layers * (24 * d * d + 4 * T * d) + 2 * d * vocab);
+/** A decoder and the products with its vocabulary. */
+const gpt = (batch: number, T: number, layers: number, d: number, vocab: number): number => trained(0, transformer(batch * T, T, layers, d), linear(batch * T, d, vocab));
 
 /** LoRA needs no gradients of frozen weights: two thirds of full training. `block` is the multiply-adds of a block's products per token. */
 const lora = (T: number, layers: number, d: number, vocab: number, block: number): number => 2 * T * (layers * (2 * block + 4 * T * d) + 2 * d * vocab);

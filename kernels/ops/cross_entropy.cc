@@ -92,6 +92,9 @@ template <class T> static double rowLoss(const Call& call, const T* x, const T* 
   return (1 - call.smoothing) * picked + call.smoothing / double(n) * total[0];
 }
 
+// Whether rows are computed as many at a time as there are lanes.
+template <class T> static bool goesByLanes(const Call& call) { return rows::areShort<T>(call.rowCount, call.classes) && !call.logProbs && call.smoothing == 0; }
+
 // Max and ln(sum) of each of a group of short rows.
 template <class T> static void shortStats(const rows::Turned<T>& x, double* logSum, T* top) {
   const Vec<T> largest = rows::largestOf(x);
@@ -111,7 +114,7 @@ template <class T> static int forward(const Step& step, const Context& context, 
   const int64_t grain = rows::grain(call.classes), tasks = rows::ceilDiv(call.rowCount, grain);
   double* part = static_cast<double*>(context.scratch(context.pool, 0, uint64_t(rows::larger(tasks, 1)) * 2 * sizeof(double)));
   if (!part) return rows::fail(context, nameOf(call), "no working memory for the partial sums");
-  const bool isShort = rows::areShort<T>(call.rowCount, call.classes) && !call.logProbs && call.smoothing == 0;
+  const bool isShort = goesByLanes<T>(call);
   parallelFor(context, call.rowCount, grain, [=, &call](int64_t begin, int64_t end, int) {
     double lossSum = 0, weightSum = 0;
     const auto add = [&](int64_t r, const auto& lossOf) {
@@ -220,7 +223,7 @@ template <class T> static void backward(const Step& step, const Context& context
   if (w) rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(w + i, lanes); });
   const double weightTotal = total[0], scale = call.reduction == kMean ? 1 / weightSum : 1;
   const auto slope = [=, &call](int64_t r) { return double(gradient[call.reduction == kNone ? r : 0]) * scale; };
-  if (rows::areShort<T>(call.rowCount, n) && !call.logProbs && call.smoothing == 0)
+  if (goesByLanes<T>(call))
     return parallelFor(context, call.rowCount, rows::grain(n), [=, &call](int64_t begin, int64_t end, int) {
       rows::Turned<T> turned(n);
       rows::eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {

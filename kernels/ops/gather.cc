@@ -71,15 +71,18 @@ static int takeSlices(const char* name, const Step& step, const Context& context
   const int32_t* indices = static_cast<const int32_t*>(index.data);
   const char* from = static_cast<const char*>(x.data);
   char* to = static_cast<char*>(step.out[0].data);
-  if (bytes == 4) {   // single elements
+  if (l.inner == 1) {   // single elements
     const int64_t piece = 8192, pieces = ceilDiv(count, piece);
-    parallelFor(context, l.outer * pieces, larger(1, piece / larger(smaller(piece, count), 1)), [&](int64_t begin, int64_t end, int) {
-      for (int64_t item = begin; item < end; item++) {
-        const int64_t o = item / pieces, low = item % pieces * piece, high = smaller(count, low + piece);
-        const uint32_t* const line = static_cast<const uint32_t*>(x.data) + o * l.size;
-        uint32_t* const result = static_cast<uint32_t*>(step.out[0].data) + o * count;
-        for (int64_t k = low; k < high; k++) result[k] = line[indices[k]];
-      }
+    byWidth(x.dtype, [&](auto element) {
+      typedef decltype(element) T;
+      parallelFor(context, l.outer * pieces, larger(1, piece / larger(smaller(piece, count), 1)), [&](int64_t begin, int64_t end, int) {
+        for (int64_t item = begin; item < end; item++) {
+          const int64_t o = item / pieces, low = item % pieces * piece, high = smaller(count, low + piece);
+          const T* const line = static_cast<const T*>(x.data) + o * l.size;
+          T* const result = static_cast<T*>(step.out[0].data) + o * count;
+          for (int64_t k = low; k < high; k++) result[k] = line[indices[k]];
+        }
+      });
     });
     return 0;
   }

@@ -98,15 +98,14 @@ struct Job {
   void wholeSpans(int64_t begin, int64_t end, int worker) const {
     ProgramRunner run = runner(worker);
     const int64_t count = reducedRows * b.cols;
-    const int64_t together = count > 0 && count <= b.tileLength ? atMost(kBatch, b.tileLength / count) : 1;
+    const bool even = areEven(), fitsTile = count > 0 && count <= b.tileLength, isShort = fitsTile && count < folder.lanes;
+    const int64_t together = fitsTile ? atMost(kBatch, b.tileLength / count) : 1;
     alignas(8) char acc[kBatch * 8], result[kBatch * 8];
     const int64_t step = keptDims ? b.space.stride[b.inputCount][keptDims - 1] : 0;
-    const bool even = areEven();
     for (int64_t k = begin; k < end; k += together) {
       const int64_t n = atMost(end - k, together);
-      const bool isShort = count > 0 && count < folder.lanes && count <= b.tileLength;
       if (!isShort) folder.start(acc, n);
-      if (count > 0 && count <= b.tileLength) {
+      if (fitsTile) {
         const char* p = static_cast<const char*>(run.evaluate(k * reducedRows, n * reducedRows, 0, b.cols));
         if (isShort) folder.spans(result, p, n, count);
         else for (int64_t i = 0; i < n; i++) folder.span(acc + i * folder.accBytes, p + i * count * folder.elementBytes, count);

@@ -84,7 +84,7 @@ export class LBFGS extends Optimizer<LBFGSOptions> {
 
   /** One step of up to `maxIter` iterations. Returns the loss at its start. Throws `argument` without a closure. */
   override async step(closure?: Closure): Promise<Tensor> {
-    checkClosure("LBFGS", closure);
+    checkClosure("LBFGS", closure, "Call loss.backward() in a function that returns the loss, and pass that.");
     if (closure === undefined) this.update();
     const { lr, maxIter, toleranceGrad, toleranceChange, historySize, lineSearchFn, maxEval } = this.paramGroups[0];
     const mostEvaluations = maxEval ?? Math.floor((maxIter * 5) / 4);

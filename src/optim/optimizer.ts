@@ -31,10 +31,10 @@ export type ParamsInput<O> = Iterable<Tensor> | Iterable<readonly [string, Tenso
 /** Computes the loss and its gradients again; for optimisers that look at several points per step. */
 export type Closure = () => Tensor | Promise<Tensor>;
 
-/** Other libraries' steps take a loss. */
-export function checkClosure(name: string, closure: unknown): void {
+/** Throws `argument`, with what to do instead, for anything but a function: other libraries' steps take a loss. */
+export function checkClosure(name: string, closure: unknown, instead: string): void {
   if (closure === undefined || typeof closure === "function") return;
-  throw new GraftError("argument", `${name}: step was given ${closure instanceof Tensor ? "a tensor" : `a ${typeof closure}`}, not a function. Call loss.backward(), then step() without it.`);
+  throw new GraftError("argument", `${name}: step was given ${closure instanceof Tensor ? "a tensor" : `a ${typeof closure}`}, not a function. ${instead}`);
 }
 
 /** An object without its undefined entries. */
@@ -103,7 +103,7 @@ export abstract class Optimizer<O extends BaseOptions> {
    * Throws what computing throws (`numeric`, `memory`, `index`, ...); the parameters are then unchanged.
    */
   async step(closure?: Closure): Promise<Tensor | undefined> {
-    checkClosure(this.constructor.name, closure);
+    checkClosure(this.constructor.name, closure, "Call loss.backward(), then step() without it.");
     const loss = closure === undefined ? undefined : await withGrad(true, closure);
     const before = new Map<Tensor, ParamState>();
     for (const [param, state] of this.state) before.set(param, { ...state });

@@ -98,8 +98,9 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
     return resolved === undefined || resolved.virtual || (!strided && !isContiguous(resolved.view)) ? copyOf(value) : value;
   };
 
+  const now = (value: Value): Value => renamed.get(value) ?? value;
   for (const value of values) {
-    let inputs = value.inputs.map((input) => renamed.get(input) ?? input);
+    let inputs = value.inputs.map(now);
     if (value.kind === "op") {
       const { trait } = value.op;
       if (trait === "contract") {
@@ -119,25 +120,25 @@ export function place(values: readonly Value[], wanted: Wanted, late: ReadonlySe
   // Every output and every overwritten input gets a value of its own that a step can store where it belongs. A reshaped output is what it is a reshape of.
   const taken = new Set<Value>();
   const unshaped = (value: Value): Value => {
-    const { base, view } = (isMovement(value) ? views.resolve(value) : undefined) ?? { base: value, view: undefined };
-    return view !== undefined && view.offset === 0 && isContiguous(view) && sizeOf(view.shape) === sizeOf(base.shape) ? base : value;
+    const found = isMovement(value) ? views.resolve(value) : undefined;
+    const whole = found !== undefined && found.view.offset === 0 && isContiguous(found.view) && sizeOf(found.view.shape) === sizeOf(found.base.shape);
+    return whole ? found.base : value;
   };
-  const ownStorage = (given: Value, scalarOnly: boolean): Value => {
-    const value = renamed.get(given) ?? given;
+  const ownStorage = (value: Value, scalarOnly: boolean): Value => {
     const stored = value.kind === "op" && !isMovement(value) && views.resolve(value)?.virtual === false && !taken.has(value) && (!scalarOnly || isScalar(value));
     const own = stored ? value : emit(copyValue(value));
     taken.add(own);
     return own;
   };
   const assignments = wanted.assignments.map(({ old, value }, i): Assignment => {
-    if (!late.has(i)) return { old, value: ownStorage(value, true) };
-    const source = renamed.get(value) ?? value;
+    if (!late.has(i)) return { old, value: ownStorage(now(value), true) };
+    const source = now(value);
     const computed = source.kind === "op" && views.resolve(source)?.base.kind === "op"; // else it is an input, which may itself be overwritten
     const copy = emit(copyValue(inMemory(computed ? source : copyOf(source), true)));
     barriers.add(copy);
     taken.add(copy);
     return { old, value: copy };
   });
-  const outputs = wanted.outputs.map((value) => ownStorage(unshaped(renamed.get(value) ?? value), false));
+  const outputs = wanted.outputs.map((value) => ownStorage(unshaped(now(value)), false));
   return { values: placed, wanted: { outputs, assignments }, views, barriers };
 }

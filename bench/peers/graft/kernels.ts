@@ -37,13 +37,19 @@ function conv({ part, batch, inputs, outputs, side }: Spec<"conv">): Promise<Ste
   return part === "forward" ? stepOf([x, w], () => [forward()]) : gradients([x, w], leaf([batch, outputs, side, side]), forward, false);
 }
 
+/** Samples side by side, each read causally. */
+async function packedMask(length: number, sample: number): Promise<Tensor> {
+  const ofSample = F.floorDivide(arange(length, { dtype: "i32" }), sample);
+  const mask = F.tril(F.eq(F.unsqueeze(ofSample, 1), F.unsqueeze(ofSample, 0)));
+  await realize(mask);
+  return mask;
+}
+
 async function attention({ batch, heads, length, width, sample, grad }: Spec<"attention">): Promise<Step> {
   const shape = [batch, heads, length, width];
   const [q, k, v] = [leaf(shape, grad), leaf(shape, grad), leaf(shape, grad)];
-  const ofSample = F.cast(F.floor(F.div(arange(length), sample)), "i32");
-  const attnMask = F.tril(F.eq(F.unsqueeze(ofSample, 1), F.unsqueeze(ofSample, 0)));
-  await realize(attnMask);
-  const forward = (): Tensor => F.scaledDotProductAttention(q, k, v, sample < length ? { attnMask } : { isCausal: true });
+  const places = sample < length ? { attnMask: await packedMask(length, sample) } : { isCausal: true };
+  const forward = (): Tensor => F.scaledDotProductAttention(q, k, v, places);
   return grad ? gradients([q, k, v], leaf(shape), forward) : stepOf([q, k, v], () => [forward()]);
 }
 

@@ -1,11 +1,12 @@
 import { arange, F, nn, optim, rand, randint, randn, zeros, type Tensor } from "graftml";
 import { entropy, type Setup } from "./setup.js";
+import { conv } from "./vision.js";
 
 type Layer = nn.Module & { forward(x: Tensor): Tensor };
 
 /** Convolution, batch norm, ReLU6 (Sandler et al., "MobileNetV2", 2018). */
 const convNorm = (inputs: number, outputs: number, kernelSize: number, stride = 1, groups = 1, active = true): nn.Sequential =>
-  new nn.Sequential(new nn.Conv2d(inputs, outputs, { kernelSize, stride, padding: kernelSize >> 1, groups, bias: false }), new nn.BatchNorm2d(outputs), ...(active ? [new nn.ReLU6()] : []));
+  new nn.Sequential(conv(inputs, outputs, kernelSize, stride, groups), new nn.BatchNorm2d(outputs), ...(active ? [new nn.ReLU6()] : []));
 
 class Residual extends nn.Module {
   constructor(readonly body: Layer) {
@@ -135,7 +136,7 @@ export function network(workload: string): Setup {
   const images = (model: Layer, batch: number, side: number, classes: number, ...labels: number[]): Setup => ({
     model, optimizer: adam(model), x: randn([batch, 3, side, side]), y: randint(classes, [batch, ...labels]), loss: entropy,
   });
-  const name = workload.slice("net_".length, workload.indexOf("_", "net_".length));
+  const name = workload.split("_")[1];
   if (name === "mobilenet") {
     return images(new nn.Sequential(convNorm(3, 16, 3), inverted(16, 24, 2), inverted(24, 24, 1), inverted(24, 32, 2), inverted(32, 32, 1), ...pooled(32, 10)), 16, 32, 10);
   }

@@ -16,8 +16,8 @@ class SimpleCNN extends nn.Module {
   }
 }
 
-const conv = (inputs: number, outputs: number, kernelSize: number, stride: number): nn.Conv2d =>
-  new nn.Conv2d(inputs, outputs, { kernelSize, stride, padding: kernelSize >> 1, bias: false });
+export const conv = (inputs: number, outputs: number, kernelSize: number, stride: number, groups = 1): nn.Conv2d =>
+  new nn.Conv2d(inputs, outputs, { kernelSize, stride, padding: kernelSize >> 1, groups, bias: false });
 
 /** Two 3x3 convolutions beside a shortcut, which is projected where the shape changes (He et al., "Deep residual learning", 2016). */
 class BasicBlock extends nn.Module {

@@ -1,9 +1,10 @@
 # The networks of bench/peers/graft/networks.ts.
 import torch, torch.nn as nn, torch.nn.functional as F
+from vision import conv
 
 
 def conv_norm(inputs, outputs, kernel, stride=1, groups=1, active=True):
-    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(outputs), *([nn.ReLU6()] if active else []))
+    return nn.Sequential(conv(inputs, outputs, kernel, stride, groups), nn.BatchNorm2d(outputs), *([nn.ReLU6()] if active else []))
 
 
 class Residual(nn.Module):
