@@ -11,6 +11,8 @@ export type PeerName = (typeof peerNames)[number];
 export interface Peer {
   readonly name: PeerName;
   readonly command: (workload: Workload) => readonly string[];
+  /** The same where the time inside kernels is measured instead of a step's. */
+  readonly profiled?: (workload: Workload) => readonly string[];
   /** Whether it has a workload. */
   readonly runs: (workload: Workload) => boolean;
   /** What is measured, for the report: name and version. */
@@ -29,7 +31,8 @@ const withGraft = [...tsx, "--import", new URL("peers/graft/library.js", import.
 
 function graft(name: PeerName, mode: "eager" | "compile"): Peer {
   const command = ({ name: workload }: Workload): string[] => [...withGraft, here("peers/graft/main.ts"), workload, mode];
-  return { name, command, runs: mode === "eager" ? () => true : isTraining, version: ["Graft", versionIn("../package.json")], missing: undefined };
+  const profiled = (workload: Workload): string[] => [...command(workload), "kernels"];
+  return { name, command, profiled, runs: mode === "eager" ? () => true : isTraining, version: ["Graft", versionIn("../package.json")], missing: undefined };
 }
 
 /** The same kernels in WebAssembly, where the other WebAssembly libraries have something to be compared with. */

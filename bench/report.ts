@@ -6,6 +6,8 @@ import type { Group, Workload } from "./workloads.js";
 export interface Round {
   /** Milliseconds of each step. */
   readonly times: readonly number[];
+  /** Milliseconds inside kernels of the steps of another process, which is profiled; Graft only. */
+  readonly kernels?: readonly number[];
   /** Peak resident memory of the process, in bytes. */
   readonly rss: number;
   /** Milliseconds of the first step (first round only). */
@@ -30,6 +32,10 @@ export interface Result {
   readonly bandwidth?: number;
   /** Of the peak of fused multiply-adds, or of the copy bandwidth, measured in the same rounds: 0 to 1. */
   readonly share?: number;
+  /** Milliseconds that a step spends inside kernels: without recording, the look-up of plans, the hop between threads and garbage collection. */
+  readonly kernels?: number;
+  /** The share that these milliseconds would give. */
+  readonly kernelShare?: number;
   readonly limits?: Limits;
   /** Peak resident memory in bytes. */
   readonly rss?: number;
@@ -60,20 +66,23 @@ export const median = (values: readonly number[]): number => [...values].sort((a
 export function resultsOf(workload: Workload, measured: ReadonlyMap<string, Round>, limits: Limits | undefined): Result[] {
   const { name, group, what, flops, bytes, tokens } = workload;
   const own = measured.get("graft");
-  return [...measured].map(([peer, { times, rss, first, error }]): Result => {
+  const shareOf = (milliseconds: number): number | undefined =>
+    limits === undefined ? undefined : flops !== undefined ? flops / milliseconds / 1e6 / limits.peak : bytes! / milliseconds / 1e6 / limits.copy;
+  return [...measured].map(([peer, { times, kernels = [], rss, first, error }]): Result => {
     const head = { workload: name, group, what, peer };
     if (error !== undefined || times.length === 0) return { ...head, error: error ?? "no step was measured" };
     const middle = median(times);
-    const gflops = flops === undefined ? undefined : flops / middle / 1e6;
-    const bandwidth = bytes === undefined ? undefined : bytes / middle / 1e6;
+    const inKernels = kernels.length === 0 ? undefined : median(kernels);
     return {
       ...head,
       median: middle,
       minimum: times.reduce((a, b) => Math.min(a, b), Infinity),
       ratio: own === undefined || own.times.length === 0 ? undefined : middle / median(own.times),
-      gflops,
-      bandwidth,
-      share: limits === undefined ? undefined : gflops !== undefined ? gflops / limits.peak : bandwidth! / limits.copy,
+      gflops: flops === undefined ? undefined : flops / middle / 1e6,
+      bandwidth: bytes === undefined ? undefined : bytes / middle / 1e6,
+      share: shareOf(middle),
+      kernels: inKernels,
+      kernelShare: inKernels === undefined ? undefined : shareOf(inKernels),
       limits,
       rss,
       first,

@@ -1,8 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
 import { createInterface } from "node:readline";
-import { root, type Peer } from "./peer.js";
+import { root } from "./peer.js";
 import type { Round } from "./report.js";
-import type { Workload } from "./workloads.js";
 
 const failed = (error: string): Round => ({ times: [], rss: 0, error });
 
@@ -13,8 +12,7 @@ export class Runner {
   private log = "";
   private ended: string | undefined;
 
-  constructor(peer: Peer, workload: Workload) {
-    const [program, ...args] = peer.command(workload);
+  constructor([program, ...args]: readonly string[]) {
     this.child = spawn(program, args, { cwd: root, stdio: "pipe" });
     this.child.stderr.on("data", (chunk: Buffer) => (this.log = (this.log + chunk.toString()).slice(-4000)));
     this.child.stdin.on("error", () => undefined); // it has ended, which "close" tells

@@ -6,6 +6,8 @@ const fixed = (value: number | undefined, digits: number): string => (value === 
 /** Three digits and more, whatever the size. */
 const measured = (value: number | undefined): string => fixed(value, value === undefined || value < 10 ? 3 : value < 1000 ? 2 : 1);
 
+const percent = (value: number | undefined): string => (value === undefined ? "" : `${(100 * value).toFixed(1)} %`);
+
 const columns: readonly Column[] = [
   ["workload", ({ workload }) => workload],
   ["peer", ({ peer }) => peer],
@@ -14,7 +16,9 @@ const columns: readonly Column[] = [
   ["ratio", ({ ratio }) => (ratio === undefined ? "" : `${ratio.toFixed(2)}x`)],
   ["GFLOP/s", ({ gflops }) => fixed(gflops, 2)],
   ["GB/s", ({ bandwidth }) => fixed(bandwidth, 2)],
-  ["of limit", ({ share }) => (share === undefined ? "" : `${(100 * share).toFixed(1)} %`)],
+  ["of limit", ({ share }) => percent(share)],
+  ["kernels ms", (result) => measured(result.kernels)],
+  ["of limit", ({ kernelShare }) => percent(kernelShare)],
   ["peak MiB", ({ rss }) => fixed(rss === undefined ? undefined : rss / 2 ** 20, 0)],
   ["first ms", ({ first }) => fixed(first, 0)],
   ["tokens/s", ({ tokensPerSecond }) => fixed(tokensPerSecond, 0)],

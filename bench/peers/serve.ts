@@ -4,11 +4,18 @@ import type { Round } from "../report.js";
 /** One step; resolves when its loss has been computed. */
 export type Step = () => Promise<number>;
 
+/** Milliseconds of a step. */
+export async function timeOf(step: Step): Promise<number> {
+  const begin = performance.now();
+  await step();
+  return performance.now() - begin;
+}
+
 /**
- * Answers rounds on stdin, a line of JSON each: { "milliseconds": n } runs steps for that long and prints their times. Step and memory are
- * those of this process, which runs one workload only.
+ * Answers rounds on stdin, a line of JSON each: { "milliseconds": n } runs steps for that long and prints their times, or what `measure`
+ * finds of each. Step and memory are those of this process, which runs one workload only.
  */
-export function serve(make: (workload: string) => Promise<Step>): void {
+export function serve(make: (workload: string) => Promise<Step>, measure = timeOf): void {
   const workload = process.argv[2];
   let step: Step | undefined;
   const answer = (round: Round): void => void process.stdout.write(`${JSON.stringify(round)}\n`);
@@ -25,11 +32,7 @@ export function serve(make: (workload: string) => Promise<Step>): void {
     }
     const times: number[] = [];
     const end = performance.now() + milliseconds;
-    while (performance.now() < end || times.length < 3) {
-      const begin = performance.now();
-      await step();
-      times.push(performance.now() - begin);
-    }
+    while (performance.now() < end || times.length < 3) times.push(await measure(step));
     answer({ times, rss: rss(), first });
   };
   let queue = Promise.resolve();

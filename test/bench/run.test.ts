@@ -22,6 +22,8 @@ it("measures, writes the results and puts the table into a page, also later from
   expect(run.stdout).toMatch(/^xor_b4 +graft +\d/m);
   const { results, versions } = JSON.parse(readFileSync(json, "utf8")) as Report;
   expect(results).toMatchObject([{ workload: "xor_b4", peer: "graft", group: "small", ratio: 1 }]);
+  expect(results[0].kernels).toBeGreaterThan(0);
+  expect(results[0].kernels).toBeLessThan(results[0].median!);
   expect(Object.keys(versions)).toEqual(["Node", "Graft"]);
   const written = readFileSync(page, "utf8");
   expect(written).toMatch(/^prose\n<!-- bench:small -->\n.*\n(.*\n)+<!-- \/bench:small -->\nprose\n$/);

@@ -33,6 +33,15 @@ describe("results", () => {
     expect(kernel[0]).toMatchObject({ median: 6, bandwidth: 15, share: 0.6 });
   });
 
+  it("tell what the time inside kernels alone would give", () => {
+    const [row] = resultsOf(copy, new Map([["graft", { ...round(6), kernels: [5, 4, 9] }]]), limits);
+    expect(row).toMatchObject({ share: 0.6, kernels: 5, kernelShare: 0.72 });
+    expect(tableRows([row])).toEqual([
+      ["workload", "peer", "median ms", "min ms", "ratio", "GB/s", "of limit", "kernels ms", "of limit", "peak MiB", "first ms"],
+      ["kernel_copy", "graft", "6.000", "6.000", "1.00x", "15.00", "60.0 %", "5.000", "72.0 %", "128", "100"],
+    ]);
+  });
+
   it("have no ratio without Graft and no share without limits", () => {
     const [row] = resultsOf(step, new Map([["pytorch", round(2)]]), undefined);
     expect([row.ratio, row.share]).toEqual([undefined, undefined]);

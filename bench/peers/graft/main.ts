@@ -1,6 +1,7 @@
-// One workload in Graft: `main.ts WORKLOAD eager|compile`, answering rounds on stdin. With "compile" a training step is replayed without recording.
-import { compile, manualSeed, realize, type Tensor } from "graftml";
-import { serve, type Step } from "../serve.js";
+// One workload in Graft: `main.ts WORKLOAD eager|compile [kernels]`, answering rounds on stdin. With "compile" a training step is replayed without recording;
+// with "kernels" the times are what a step spends inside kernels.
+import { compile, manualSeed, profile, realize, type Tensor } from "graftml";
+import { serve, timeOf, type Step } from "../serve.js";
 import { workloads } from "../../workloads.js";
 import { kernelStep } from "./kernels.js";
 import { gpt, lora, lstm } from "./language.js";
@@ -48,8 +49,13 @@ async function training(workload: string): Promise<Step> {
   };
 }
 
+async function kernelTime(step: Step): Promise<number> {
+  const { kernels } = await profile(async () => void (await step()), { warmup: 1, steps: 1 });
+  return kernels.reduce((sum, { totalMs }) => sum + totalMs, 0);
+}
+
 serve((workload) => {
   manualSeed(0);
   const { kernel } = workloads.find(({ name }) => name === workload) ?? {};
   return kernel === undefined ? training(workload) : kernelStep(kernel);
-});
+}, process.argv[4] === "kernels" ? kernelTime : timeOf);
