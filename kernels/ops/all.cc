@@ -7,6 +7,7 @@
 #include "random.cc"
 #include "batch_norm.cc"
 #include "cross_entropy.cc"
+#include "group_norm.cc"
 #include "norm.cc"
 #include "softmax.cc"
 #include "matmul.cc"
@@ -47,6 +48,8 @@ static constexpr KernelEntry kKernels[] = {
     {"normBackward", runNormBackward},
     {"batchNorm", runBatchNorm},
     {"batchNormBackward", runBatchNormBackward},
+    {"groupNorm", runGroupNorm},
+    {"groupNormBackward", runGroupNormBackward},
     {"attention", runAttention},
     {"attentionBackward", runAttentionBackward},
     {"matmul", runMatmul, 2},

@@ -244,15 +244,11 @@ template <class T> static int backward(const Step& step, const Context& context)
   return 0;
 }
 
-static bool isCube(const View& v, const View& x) {
-  return v.rank == 3 && v.dtype == x.dtype && rows::packed(v) && v.shape[0] == x.shape[0] && v.shape[1] == x.shape[1] && v.shape[2] == x.shape[2];
-}
-
 // x [B, C, S] first; the views from `from` on are vectors over the channels.
 static bool fits(const Step& step, int inputs, int attributes) {
   if (step.attrCount != attributes || step.inCount != inputs || step.outCount != 3 || step.in[0].rank != 3) return false;
   const View& x = step.in[0];
-  if ((x.dtype != DType::F32 && x.dtype != DType::F64) || !rows::packed(x) || !isCube(step.out[0], x)) return false;
+  if ((x.dtype != DType::F32 && x.dtype != DType::F64) || !rows::packed(x) || !rows::isCube(step.out[0], x)) return false;
   return rows::isVector(step.out[1], x.dtype, x.shape[1]) && rows::isVector(step.out[2], x.dtype, x.shape[1]);
 }
 
@@ -268,7 +264,7 @@ static int runBatchNorm(const Step& step, const Context& context) {
 
 static int runBatchNormBackward(const Step& step, const Context& context) {
   const int parameters = step.attrCount == 2 ? step.attrs[1] != 0 : 0;
-  bool fits = batchnorm::fits(step, 4 + parameters, 2) && batchnorm::isCube(step.in[3], step.in[0]);
+  bool fits = batchnorm::fits(step, 4 + parameters, 2) && rows::isCube(step.in[3], step.in[0]);
   for (int i = 1; fits && i < step.inCount; i++) fits = i == 3 || rows::isVector(step.in[i], step.in[0].dtype, step.in[0].shape[1]);
   if (!fits) return rows::fail(context, "batchNormBackward", "inputs, outputs or attributes do not fit together");
   return step.in[0].dtype == DType::F32 ? batchnorm::backward<float>(step, context) : batchnorm::backward<double>(step, context);

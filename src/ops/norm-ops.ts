@@ -14,7 +14,7 @@ type NormBackwardAttrs = { readonly centred: boolean; readonly eps: number; read
 const alongRow = { dim: 1, keepdim: true } as const;
 
 /** xhat and r of every row, from other ops. */
-function normalised(x: Tensor, { centred, eps }: { centred: boolean; eps: number }): { xhat: Tensor; middle: Tensor; r: Tensor } {
+export function normalised(x: Tensor, { centred, eps }: { centred: boolean; eps: number }): { xhat: Tensor; middle: Tensor; r: Tensor } {
   const middle = centred ? mean(x, alongRow) : undefined;
   const distance = middle === undefined ? x : sub(x, middle);
   const r = rsqrt(add(mean(square(distance), alongRow), eps));

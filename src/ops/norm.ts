@@ -1,6 +1,7 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { computeDType, recordMany, sameShape, showShape, sizeOf, type DType, type Shape, type Tensor } from "../graph/index.js";
-import { channelAffine, requireChannels } from "./channels.js";
+import { checkPerChannel, requireChannels } from "./channels.js";
+import { groupNormOp } from "./group-norm-ops.js";
 import { reshape } from "./movement.js";
 import { normOp } from "./norm-ops.js";
 import { asTensor } from "./operand.js";
@@ -74,6 +75,10 @@ export function groupNorm(x: Tensor, groups: number, weight?: Tensor | null, bia
   const [batch, channels] = x.shape;
   if (channels % groups !== 0) throw new GraftError("shape", `groupNorm: ${groups} groups do not divide the ${channels} channels of x ${showShape(x.shape)}. Use a divisor of ${channels}.`);
   const eps = checkNumber("groupNorm", "eps", options.eps ?? 1e-5, { min: 0 });
-  const n = batch === 0 ? 0 : x.size / (batch * groups);
-  return channelAffine("groupNorm", normaliseRows(x, n, true, eps, null, null), weight, bias);
+  for (const [label, p] of [["weight", weight], ["bias", bias]] as const) if (p) checkPerChannel("groupNorm", label, x, p);
+  const dtype = computeDType(x.dtype);
+  const parameters = [weight, bias].flatMap((p) => (p ? [cast(p, dtype)] : []));
+  const images = reshape(cast(x, dtype), [batch, channels, sizeOf(x.shape.slice(2))]);
+  const [y] = recordMany(groupNormOp, [images, ...parameters], { groups, eps, weight: Boolean(weight), bias: Boolean(bias) });
+  return cast(reshape(y, x.shape), x.dtype);
 }
