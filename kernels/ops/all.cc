@@ -7,6 +7,7 @@
 #include "random.cc"
 #include "batch_norm.cc"
 #include "cross_entropy.cc"
+#include "distance.cc"
 #include "group_norm.cc"
 #include "norm.cc"
 #include "softmax.cc"
@@ -50,6 +51,8 @@ static constexpr KernelEntry kKernels[] = {
     {"batchNormBackward", runBatchNormBackward},
     {"groupNorm", runGroupNorm},
     {"groupNormBackward", runGroupNormBackward},
+    {"distances", runDistances},
+    {"distanceSlopes", runDistanceSlopes},
     {"attention", runAttention},
     {"attentionBackward", runAttentionBackward},
     {"matmul", runMatmul, 2},

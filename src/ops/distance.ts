@@ -1,6 +1,7 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
-import { normalizeDims, showShape, type Tensor } from "../graph/index.js";
-import { reshape } from "./movement.js";
+import { broadcastShapes, computeDType, normalizeDims, showShape, sizeOf, type Tensor } from "../graph/index.js";
+import { distances } from "./distance-ops.js";
+import { expand, reshape } from "./movement.js";
 import { asTensor, operands, toCompute, toFloat } from "./operand.js";
 import { max, min, sum, type ReduceOptions } from "./reduce.js";
 import { abs, add, cast, div, eq, lt, mul, ne, pow, sqrt, square, sub, where } from "./scalar.js";
@@ -111,7 +112,17 @@ export function cdist(a: Tensor, b: Tensor, options: { readonly p?: number } = {
   if (x.ndim < 2 || y.ndim < 2 || x.shape[x.ndim - 1] !== y.shape[y.ndim - 1]) {
     throw new GraftError("shape", `cdist: a is ${showShape(a.shape)}, b is ${showShape(b.shape)}. They must be [..., P, D] and [..., R, D] with the same D.`);
   }
+  const p = checkNumber("cdist", "p", options.p ?? 2, { min: 0 });
+  if (p === 2) return euclidean(x, y);
   const rows = reshape(x, [...x.shape.slice(0, -1), 1, x.shape[x.ndim - 1]]); // [..., P, 1, D]
   const columns = reshape(y, [...y.shape.slice(0, -2), 1, ...y.shape.slice(-2)]); // [..., 1, R, D]
-  return norm(sub(rows, columns), { ord: checkNumber("cdist", "p", options.p ?? 2, { min: 0 }), dim: -1 });
+  return norm(sub(rows, columns), { ord: p, dim: -1 });
+}
+
+/** {@link cdist} in the 2-norm. */
+function euclidean(x: Tensor, y: Tensor): Tensor {
+  const batch = broadcastShapes("cdist", x.shape.slice(0, -2), y.shape.slice(0, -2));
+  const dtype = computeDType(x.dtype);
+  const flat = (v: Tensor): Tensor => reshape(expand(cast(v, dtype), [...batch, ...v.shape.slice(-2)]), [sizeOf(batch), ...v.shape.slice(-2)]);
+  return cast(reshape(distances(flat(x), flat(y)), [...batch, x.shape[x.ndim - 2], y.shape[y.ndim - 2]]), x.dtype);
 }

@@ -96,6 +96,34 @@ describe.each(backendNames)("norms of rows on %s", (backend) => {
     expect(groupNorm(zeros([2, 4]), 4).shape).toEqual([2, 4]);
   });
 
+  it.each([[3, 6, 2, 70], [2, 4, 4, 1], [1, 32, 8, 300], [5, 6, 1, 16]])("group %i x %i channels in %i groups, %i values each, with gradients in f32", (B, C, groups, S) => {
+    const n = (C / groups) * S;
+    const [x, dy, w, b] = [values([B, C, S]), values([B, C, S], 3), values([C], 1), values([C], 2)];
+    const [input, weight, bias] = [fromData(Float32Array.from(x), [B, C, S], "f32"), ...[w, b].map((p) => tensor(Float32Array.from(p)))];
+    for (const t of [input, weight, bias]) t.requiresGrad = true;
+    const y = groupNorm(input, groups, weight, bias);
+    sum(mul(y, fromData(Float32Array.from(dy), [B, C, S], "f32"))).backward();
+    const xhat = expected(x, n, true, 1e-5);
+    const channel = (i: number): number => Math.floor(i / S) % C;
+    expectClose(y, xhat.map((v, i) => v * w[channel(i)] + b[channel(i)]), 4);
+    const [dw, db, dx] = [new Float64Array(C), new Float64Array(C), new Float64Array(x.length)];
+    dy.forEach((g, i) => {
+      dw[channel(i)] += g * xhat[i];
+      db[channel(i)] += g;
+    });
+    for (let at = 0; at < x.length; at += n) {
+      const group = Array.from({ length: n }, (_, k) => at + k);
+      const g = (i: number): number => dy[i] * w[channel(i)];
+      const mean = group.reduce((total, i) => total + x[i], 0) / n;
+      const r = 1 / Math.sqrt(group.reduce((total, i) => total + (x[i] - mean) ** 2, 0) / n + 1e-5);
+      const [meanG, meanGx] = [group.reduce((total, i) => total + g(i), 0) / n, group.reduce((total, i) => total + g(i) * xhat[i], 0) / n];
+      for (const i of group) dx[i] = r * (g(i) - meanG - xhat[i] * meanGx);
+    }
+    expectClose(weight.grad!, dw, 3);
+    expectClose(bias.grad!, db, 3);
+    expectClose(input.grad!, dx, 3);
+  });
+
   it("refuse what does not fit", () => {
     expect(() => layerNorm(zeros([2, 3]), zeros([2]))).toThrow("layerNorm: x is [2, 3], the normalised shape [2]. It must be the last dims of x.");
     expect(() => layerNorm(zeros([2, 3]), zeros([3]), zeros([1]))).toThrow("layerNorm: bias is [1]");
