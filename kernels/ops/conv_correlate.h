@@ -3,6 +3,7 @@
 #pragma once
 #include "conv_output.h"
 #include "conv_points.h"
+#include "conv_single.h"
 
 namespace graft {
 namespace GRAFT_ISA_NS {
@@ -90,14 +91,18 @@ template <class T> class Correlation {
     parallelFor(context_, batch_ * b.total() * blocks, grain, [&](int64_t from, int64_t to, int worker) {
       char* const own = worker == 0 ? shared + r_.bytes() : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+      Filled filled;
       target_.withRunner(own + planesBytes_ + tileBytes_ + finalBytes_, [&](ProgramRunner* runner) {
-        for (int64_t t = from; t < to; t++) task(own, runner, t / blocks / b.total(), t / blocks % b.total(), t % blocks);
+        for (int64_t t = from; t < to; t++) task(own, filled, runner, t / blocks / b.total(), t / blocks % b.total(), t % blocks);
       });
     });
     return failed ? rows::fail(context_, "conv", "no memory for its working buffers") : 0;
   }
 
  private:
+  // Whose planes a worker's memory holds.
+  struct Filled { int64_t band = -1, channels = 0; };
+
   // Length of the inner sum; of an average phase for the data gradient.
   static int64_t stepsOf(const Problem& p, bool isData) {
     return isData ? p.out * p.taps() / larger(1, smaller(p.taps(), p.stride[0] * p.stride[1])) : p.in * p.taps();
@@ -124,7 +129,7 @@ template <class T> class Correlation {
     return steps_ >= kShort && r_.rows >= 2 * kLanes<T> && ideal < kPointsShare * filled * cost;
   }
 
-  void task(char* memory, ProgramRunner* runner, int64_t image, int64_t band, int64_t block) {
+  void task(char* memory, Filled& filled, ProgramRunner* runner, int64_t image, int64_t band, int64_t block) {
     const Bands& b = r_.bands;
     const gemm::Cut panels = r_.panels();
     int64_t group0 = block / blocksPerGroup_, group1 = group0 + 1, panel0 = 0, panel1 = panels.pieces;
@@ -135,10 +140,10 @@ template <class T> class Correlation {
       group0 = block * groupsPerBlock_, group1 = smaller(r_.groups, group0 + groupsPerBlock_);
     }
     for (int64_t panel = panel0; panel < panel1; panel += panelsAtOnce_)
-      finish(memory, runner, image, band, group0, group1, panel, smaller(panel1, panel + panelsAtOnce_), panel == panel0);
+      finish(memory, filled, runner, image, band, group0, group1, panel, smaller(panel1, panel + panelsAtOnce_), panel == panel0);
   }
 
-  void finish(char* memory, ProgramRunner* runner, int64_t image, int64_t band, int64_t group0, int64_t group1, int64_t panel0, int64_t panel1, bool fill) {
+  void finish(char* memory, Filled& filled, ProgramRunner* runner, int64_t image, int64_t band, int64_t group0, int64_t group1, int64_t panel0, int64_t panel1, bool fill) {
     const Bands& b = r_.bands;
     T* const planes = reinterpret_cast<T*>(memory);
     T* const tile = reinterpret_cast<T*>(memory + planesBytes_);
@@ -148,28 +153,34 @@ template <class T> class Correlation {
     const bool direct = tileBytes_ == 0;
     T* const c = direct ? static_cast<T*>(target_.direct()) + target_.pixel(image, first, top, left) : tile;
     const int64_t ldc = direct ? target_.height() * target_.width() : tileRow_;
-    for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, image, band, g, panel0, panel1, fill);
+    for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, filled, image, band, g, panel0, panel1, fill);
     if (direct) return;
     const int64_t channels = height * (group1 - group0);
     if (r_.phases == 1) target_.write(runner, image, first, channels, top, rows, left, cols, tile, tileRow_, byRow_ ? cols : b.pitch);
     else interleave(runner, image, first, channels, band, tile, reinterpret_cast<T*>(memory + planesBytes_ + tileBytes_));
   }
 
-  void product(T* c, int64_t ldc, T* planes, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1, bool fill) {
+  void product(T* c, int64_t ldc, T* planes, Filled& filled, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1, bool fill) {
     const Bands& b = r_.bands;
     const gemm::Cut panels = r_.panels();
     const bool several = r_.chunks() > 1;
     const T* const source = image_ + (image * r_.groups + group) * r_.channels * pixels_;
     for (int64_t n = 0; n < r_.chunks() || n == 0; n++) {
       const int64_t count = r_.channels == 0 ? 0 : r_.chunkSize(n);
-      if (count > 0 && fill) fillPlanes(planes, b, band, source + n * r_.chunk * pixels_, count);
+      if (count > 0 && fill) {
+        fillPlanes(planes, b, band, source + n * r_.chunk * pixels_, count, band != filled.band || count > filled.channels);
+        filled = {band, band == filled.band ? larger(count, filled.channels) : count};
+      }
       for (int64_t f = 0; f < r_.phases; f++) {
         const int64_t rows = b.extent(band, 0, f / r_.phaseCount[1]), cols = b.extent(band, 1, f % r_.phaseCount[1]), K = count * r_.reach(f);
         if (rows == 0 || cols == 0) continue;
         const T* const weights = r_.packed(group, f, n);
         const int32_t* const offset = r_.offset + r_.begin[f] * r_.chunk;
         T* const to = c + f * tileRows_ * tileRow_;
-        if (byRow_) multiplyRows(to, ldc, rows, cols, panels, panel0, panel1, K, weights, planes, b.pitch, offset, n > 0, several);
+        Column columns[kMostColumns];
+        const int single = byRow_ && r_.rows == 1 && r_.channels == 1 ? columnsOf(r_, f, columns) : 0;
+        if (single > 0) multiplySingle(to, rows, cols, columns, single, weights, planes, b.pitch);
+        else if (byRow_) multiplyRows(to, ldc, rows, cols, panels, panel0, panel1, K, weights, planes, b.pitch, offset, n > 0, several);
         else multiplyRows(to, ldc, 1, (rows - 1) * b.pitch + cols, panels, panel0, panel1, K, weights, planes, 0, offset, n > 0, true);
       }
     }

@@ -102,10 +102,11 @@ template <class T> static inline void copyRow(T* dst, const T* src, int64_t n, i
   for (; i < n; i++) dst[i] = src[i * step];
 }
 
-// Fills the planes of `channels` channels of one image for a band: dst holds bands.planes * bands.plane elements per channel.
-template <class T> static void fillPlanes(T* dst, const Bands& b, int64_t band, const T* image, int64_t channels) {
+// Fills the planes of `channels` channels of one image for a band: dst holds bands.planes * bands.plane elements per channel. Where the zeros are is the
+// same for all images and channels of a band: they need not be written again (`zeros` false) where that many channels of it were there before.
+template <class T> static void fillPlanes(T* dst, const Bands& b, int64_t band, const T* image, int64_t channels, bool zeros = true) {
   const Axis &r = b.axis[0], &c = b.axis[1];
-  memset(dst, 0, size_t(channels * b.planes * b.plane) * sizeof(T));
+  if (zeros) memset(dst, 0, size_t(channels * b.planes * b.plane) * sizeof(T));
   const int64_t row0 = b.begin(band, 0) + r.lowest(), col0 = b.begin(band, 1) + c.lowest();
   const int64_t colEnd = b.begin(band, 1) + b.extent(band, 1, 0) + c.highest();
   for (int64_t sr = 0; sr < r.slots(); sr++) {

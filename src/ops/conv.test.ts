@@ -139,6 +139,27 @@ describe.skipIf(!hasKernels)("native convolution", () => {
     }
   });
 
+  it("agrees with the reference where each channel has a kernel of its own, with both gradients and a fused bias and activation", () => {
+    for (const [height, width, kernel, stride, dilation, multiplier] of [
+      [1, 1, 3, 1, 1, 1], [2, 15, 3, 1, 1, 1], [5, 16, 3, 1, 1, 1], [6, 17, 3, 2, 1, 1], [9, 40, 5, 1, 1, 1], [11, 70, 7, 1, 1, 1], [12, 33, 7, 2, 1, 1], [8, 20, 2, 1, 1, 1], [13, 19, 4, 3, 1, 1],
+      [10, 34, 3, 1, 2, 1], [10, 34, 3, 2, 3, 1], [7, 65, 3, 1, 1, 2], [40, 48, 3, 1, 1, 1], [30, 150, 5, 2, 1, 1],
+    ] as const) {
+      const channels = 3;
+      const padding = ((kernel - 1) * dilation) >> 1;
+      const f = (x: Tensor, w: Tensor, b: Tensor): Tensor => F.relu(conv2d(x, w, b, { padding, stride, dilation, groups: channels }));
+      const make = (): Tensor[] => [f32([2, channels, height, width]), f32([channels * multiplier, 1, kernel, kernel], 1), f32([channels * multiplier], 2)];
+      const note = [height, width, kernel, stride, dilation, multiplier].join();
+      expect(largestDifference(evaluate(kernelBackend, f, make), evaluate("reference", f, make)), note).toBeLessThan(2e-5);
+      const wide = (): Tensor[] => make().map((t) => F.cast(t, "f64"));
+      expect(largestDifference(evaluate(kernelBackend, f, wide), evaluate("reference", f, wide)), note).toBeLessThan(1e-12);
+      useBackend(kernelBackend);
+      const plain = (): Tensor => conv2d(f32([2, channels, height, width]), f32([channels * multiplier, 1, kernel, kernel], 1), null, { padding, stride, dilation, groups: channels });
+      const native = plain().dataSync(); // without an epilogue: straight into the result
+      useBackend("reference");
+      expect(largestDifference([native], [plain().dataSync()]), note).toBeLessThan(2e-5);
+    }
+  });
+
   it("agrees with the reference where bands, blocks of channels and groups of images are many", () => {
     const cases: [number[], number[], ConvOptions][] = [
       [[2, 1, 30, 30], [100, 1, 3, 3], { padding: 1 }],
