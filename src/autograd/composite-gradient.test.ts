@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { checkpoint, defineOp, F, grad, gradcheck, GraftError, hasNative, manualSeed, rand, realize, tensor, useBackend, zeros, type Tensor } from "graftml";
+import { eye, checkpoint, defineOp, F, grad, gradcheck, GraftError, hasNative, manualSeed, rand, realize, tensor, useBackend, zeros, type Tensor } from "graftml";
 import { recordMany } from "graftml/graph";
 import { recurrent } from "graftml/ops";
 import { planOf } from "graftml/runtime";
@@ -43,12 +43,12 @@ describe.each(backends)("gradients of composite definitions on %s", (backend) =>
   it("keep apart what a checkpoint computes again, also in the op whose inputs are the checkpoint's own", async () => {
     useBackend(backend);
     manualSeed(1);
-    const [x, zero] = [rand([6, 3, 4]), zeros([3, 4])];
+    const [x, zero, identity] = [rand([6, 3, 4]), zeros([3, 4]), eye(4)];
     const weight = tensor(rand([4, 4]).dataSync(), { shape: [4, 4], requiresGrad: true });
-    await realize(x, zero);
+    await realize(x, zero, identity);
     const run = (wrap: boolean): Tensor[] => {
       weight.grad = null;
-      const forward = (input: Tensor): Tensor => recurrent("tanh", input, weight, undefined, [zero], false).output;
+      const forward = (input: Tensor): Tensor => recurrent("tanh", input, { input: identity, state: weight }, [zero]).output;
       F.sum(F.square(wrap ? checkpoint(forward, x) : forward(x))).backward();
       return [weight.grad!];
     };

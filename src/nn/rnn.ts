@@ -1,6 +1,6 @@
 import { checkChoice, checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { sameShape, showShape, type Tensor } from "../graph/index.js";
-import { F, recurrent, zeros, type Cell, type CellState } from "../ops/index.js";
+import { F, recurrent, recurrentBothWays, zeros, type Cell, type CellState } from "../ops/index.js";
 import { checkSize, uniformParameter } from "./fresh.js";
 import { Module } from "./module.js";
 import type { Parameter } from "./parameter.js";
@@ -64,8 +64,11 @@ abstract class Recurrent extends Module {
     }
   }
 
-  private weight(name: string): Parameter | undefined {
-    return (this as unknown as Record<string, Parameter | undefined>)[name];
+  /** The weight of a layer, or those of its two directions side by side; undefined for a bias that there is not. */
+  private weights(name: string, layer: number): Tensor | undefined {
+    const fields = this as unknown as Record<string, Parameter | undefined>;
+    const [forward, backward] = [fields[`${name}_l${layer}`], fields[`${name}_l${layer}_reverse`]];
+    return forward && backward ? F.stack([forward, backward], 0) : forward;
   }
 
   /** Runs all layers. `given` holds the first states [layers * directions, B, H]; returns the output and the last states in the same layout. */
@@ -85,21 +88,14 @@ abstract class Recurrent extends Module {
     });
     const last: CellState[] = [];
     for (let layer = 0; layer < this.numLayers; layer++) {
-      const outputs: Tensor[] = [];
-      for (let direction = 0; direction < directions; direction++) {
-        const index = layer * directions + direction;
-        const zero = (): Tensor => zeros([B, this.hiddenSize], { dtype: x.dtype });
-        const start = Array.from({ length: stateCount }, (_, i) => (first ? F.select(first[i], 0, index) : zero()));
-        const suffix = `l${layer}${direction === 1 ? "_reverse" : ""}`;
-        const fromInput = F.linear(x, this.weight(`weight_ih_${suffix}`)!, this.weight(`bias_ih_${suffix}`)); // all steps in one product: [T, B, gates * H]
-        const { output, state } = recurrent(cell, fromInput, this.weight(`weight_hh_${suffix}`)!, this.weight(`bias_hh_${suffix}`), start, direction === 1);
-        outputs.push(output);
-        last.push(state);
-      }
-      x = directions === 1 ? outputs[0] : F.cat(outputs, 2);
+      const start = Array.from({ length: stateCount }, (_, i) => (first ? F.narrow(first[i], 0, layer * directions, directions) : zeros([directions, B, this.hiddenSize], { dtype: x.dtype })));
+      const weights = { input: this.weights("weight_ih", layer)!, state: this.weights("weight_hh", layer)!, inputBias: this.weights("bias_ih", layer), stateBias: this.weights("bias_hh", layer) };
+      const { output, state } = this.bidirectional ? recurrentBothWays(cell, x, weights, start) : recurrent(cell, x, weights, start.map((one) => F.squeeze(one, 0)));
+      last.push(this.bidirectional ? state : state.map((one) => F.unsqueeze(one, 0)));
+      x = output;
       if (this.dropout > 0 && layer < this.numLayers - 1) x = F.dropout(x, { p: this.dropout, training: this.training });
     }
-    const states = Array.from({ length: stateCount }, (_, i) => F.stack(last.map((state) => state[i]), 0));
+    const states = Array.from({ length: stateCount }, (_, i) => F.cat(last.map((state) => state[i]), 0));
     return {
       output: single ? F.squeeze(x, 1) : this.batchFirst ? F.transpose(x, 0, 1) : x,
       states: single ? states.map((state) => F.squeeze(state, 1)) : states,

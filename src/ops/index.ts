@@ -37,7 +37,7 @@ export * from "./pool.js";
 export * from "./products.js";
 export * from "./quant.js";
 export * from "./random.js";
-export { cells, recurrent, type Cell, type CellState } from "./recurrent.js";
+export { cells, recurrent, recurrentBothWays, type Cell, type CellState } from "./recurrent.js";
 export * from "./reduce.js";
 export * from "./scalar.js";
 export * from "./scan.js";

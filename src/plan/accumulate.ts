@@ -10,18 +10,20 @@ const leastTerms = 4;
 /** A value seen without transposes that undo each other. */
 const plain = (value: Value): Value => (swapsLastTwo(value) && swapsLastTwo(value.inputs[0]) ? plain(value.inputs[0].inputs[0]) : value);
 
-/** A product of two matrices whose operands can be joined. */
+const batchOf = (shape: readonly number[]): string => shape.slice(0, -2).join();
+
+/** A product of two matrices whose operands can be joined, or of several pairs side by side. */
 function isTerm(value: Value): boolean {
-  if (value.kind !== "op" || value.op.trait !== "contract" || value.shape.length !== 2) return false;
-  return value.inputs.length === 2 && value.inputs.every(({ kind, shape, dtype }) => kind !== "constant" && shape.length === 2 && dtype === value.dtype);
+  if (value.kind !== "op" || value.op.trait !== "contract") return false;
+  return value.inputs.length === 2 && value.inputs.every(({ kind, shape, dtype }) => kind !== "constant" && shape.length >= 2 && batchOf(shape) === batchOf(value.shape) && dtype === value.dtype);
 }
 
-/** Joins matrices along `dim`, below their transposes where all have one. */
+/** Joins matrices along their rows (0) or columns (1), below their transposes where all have one. */
 function joined(matrices: readonly Value[], dim: 0 | 1, like: Value, add: (value: Value) => void): Value {
   const given = matrices.map(plain);
   const turned = given.every(swapsLastTwo);
   const parts = turned ? given.map((value) => value.inputs[0]) : given;
-  const along = turned ? 1 - dim : dim;
+  const along = like.shape.length - 2 + (turned ? 1 - dim : dim);
   const shape = parts[0].shape.map((n, d) => (d === along ? parts.reduce((total, part) => total + part.shape[d], 0) : n));
   const cat: Value = { ...like, op: catOp as unknown as Value["op"], attrs: { dim: along }, inputs: parts, shape };
   add(cat);
@@ -49,8 +51,8 @@ export function sumProducts(values: readonly Value[], wanted: Wanted): { values:
   }
   return rewrite(values, wanted, (value, { now, add }) => {
     const products = inner.has(value) ? [] : (terms.get(value) ?? []);
-    const [M, N] = value.shape;
-    const read = products.reduce((total, { inputs: [a] }) => total + a.shape[1] * (M + N), 0);
+    const [M, N] = value.shape.slice(-2);
+    const read = products.reduce((total, { inputs: [a] }) => total + a.shape[a.shape.length - 1] * (M + N), 0);
     if (products.length < leastTerms || read > products.length * M * N) return undefined;
     const operands = products.map((product) => now(product).inputs);
     const inputs = [joined(operands.map(([a]) => a), 1, value, add), joined(operands.map(([, b]) => b), 0, value, add)];
