@@ -1,30 +1,11 @@
 import { arange, F, ones, optim, randint, randn, realize, zeros, type Tensor } from "graftml";
 import type { KernelSpec } from "../../kernels.js";
 import type { Step } from "../serve.js";
+import { gradients, stepOf } from "./step.js";
 
 type Spec<Op extends KernelSpec["op"]> = Extract<KernelSpec, { op: Op }>;
 
 const leaf = (shape: readonly number[], requiresGrad = false): Tensor => randn(shape, { requiresGrad });
-
-/** A step that computes what `record` records, from inputs that are there. */
-async function stepOf(inputs: readonly Tensor[], record: () => readonly Tensor[]): Promise<Step> {
-  await realize(...inputs);
-  return async () => {
-    await realize(...record());
-    return 0;
-  };
-}
-
-/** The result of `f` and the gradients of its inputs, or those that `wanted` picks; with `withResult` false the gradients only. `given`: inputs that are needed. */
-function gradients(inputs: readonly Tensor[], dy: Tensor, f: () => Tensor, withResult = true, given = inputs): Promise<Step> {
-  const learning = inputs.filter(({ requiresGrad }) => requiresGrad);
-  return stepOf([...given, dy], () => {
-    for (const x of learning) x.grad = null;
-    const y = f();
-    y.backward({ gradient: dy });
-    return [...(withResult ? [y] : []), ...learning.map((x) => x.grad!)];
-  });
-}
 
 function matmul({ m, n, k, ta, tb }: Spec<"matmul">): Promise<Step> {
   const [a, b] = [leaf(ta ? [k, m] : [m, k]), leaf(tb ? [n, k] : [k, n])];
