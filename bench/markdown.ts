@@ -1,17 +1,18 @@
 import { BenchError, type Report } from "./report.js";
-import { limitsLine, markdownTable, tableRows } from "./table.js";
+import { groupRows, limitsLine, markdownTable } from "./table.js";
 import type { Group } from "./workloads.js";
 
 const start = (group: Group): string => `<!-- bench:${group} -->`;
 const end = (group: Group): string => `<!-- /bench:${group} -->`;
 
-/** What stands between the markers of a group: machine, day, versions, command, limits, the table, and what its rows are. */
+/** What stands between the markers of a group: machine, day, versions, command, limits, the table, and what its rows are; those that are the same share a line. */
 export function renderGroup(report: Report, group: Group): string {
   const results = report.results.filter((result) => result.group === group);
   const versions = Object.entries(report.versions).map(([name, version]) => `${name} ${version}`).join(", ");
-  const whats = new Map(results.map(({ workload, what }) => [workload, what]));
-  const list = [...whats].map(([workload, what]) => `- \`${workload}\`: ${what}\n`).join("");
-  return `${report.machine}; ${report.date}; ${versions}; \`${report.command}\`.\n${limitsLine({ results })}\n\n${markdownTable(tableRows(results))}\n${list}`;
+  const names = new Map<string, Set<string>>();
+  for (const { workload, what } of results) names.set(what, (names.get(what) ?? new Set()).add(`\`${workload}\``));
+  const list = [...names].map(([what, of]) => `- ${[...of].join(", ")}: ${what}\n`).join("");
+  return `${report.machine}; ${report.date}; ${versions}; \`${report.command}\`.\n${limitsLine({ results })}\n\n${markdownTable(groupRows(group, results))}\n${list}`;
 }
 
 /** Where a group's block begins and ends in a page; throws when its markers are not there, once each and in order. */

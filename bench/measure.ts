@@ -12,14 +12,14 @@ const middle = (measured: readonly Limits[]): Limits | undefined => {
 /** Runs all peers in turns; each keeps its process, so that caches and compiled plans stay warm. */
 export async function measure(workload: Workload, peers: readonly Peer[], milliseconds: number, rounds: number): Promise<Result[]> {
   const runners = new Map<string, Runner>();
-  const profiled = new Map<string, Runner>(); // in processes of their own, since a profile takes time and memory
+  const profiled = new Map<string, Runner>(); // in processes of their own, since a profile takes time and memory; not for functions, which are too many
   const total = new Map<string, Round>();
   for (const peer of peers.filter((one) => one.runs(workload))) {
     const runner = new Runner(peer.command(workload));
     const { rss, first, error } = await runner.round(0); // one after another: a first step must not share the cores with the start of the next process
     runners.set(peer.name, runner);
     total.set(peer.name, { times: [], rss, first, error });
-    if (peer.profiled === undefined || error !== undefined) continue;
+    if (peer.profiled === undefined || workload.function !== undefined || error !== undefined) continue;
     const kernels = new Runner(peer.profiled(workload));
     await kernels.round(0);
     profiled.set(peer.name, kernels);

@@ -24,11 +24,11 @@ export const help = `npm run bench -- [options]
 npm run bench -- --compare A.json B.json
 npm run bench -- --from A.json --markdown FILE
 
-Times a training step (forward, backward, update), or a single kernel, in Graft and in its peers, which take turns.
+Times a training step (forward, backward, update), a single kernel or a single function in Graft and in its peers, which take turns.
 npm run bench:peers installs the JavaScript peers; PyTorch is measured where GRAFT_BENCH_PYTHON (or python3) has it.
 
-  --filter WORDS    only workloads with one of these in their name, as in norm,softmax
-  --group NAMES     only these groups: ${groups.join(", ")}
+  --filter WORDS    only workloads with one of these in their name, as in norm,softmax; of functions only words that begin with fn_
+  --group NAMES     only these groups: ${groups.join(", ")} (default: all but functions, which are many)
   --peers NAMES     only these peers: ${peerNames.join(", ")} (default: all that are here)
   --seconds N       how long each peer runs each workload (default 4)
   --rounds N        in how many turns (default 5)
@@ -70,6 +70,9 @@ function chosen<T extends string>(flag: string, given: string | undefined, known
   });
 }
 
+/** Whether a word of --filter means a workload. Functions are too many to run unless they are asked for: by their group, or by their prefix. */
+const means = (word: string, { name, group }: Workload, inGroup: boolean): boolean => name.includes(word) && (group !== "functions" || inGroup || word.startsWith("fn_"));
+
 function number(flag: string, given: string | undefined, byDefault: number, whole: boolean): number {
   if (given === undefined) return byDefault;
   const value = Number(given);
@@ -93,9 +96,13 @@ export function parseOptions(args: readonly string[]): Options {
     return { does: "render", from: values.from, groups: inGroups, markdown: values.markdown };
   }
   const rounds = number("rounds", values.rounds, 5, true);
-  const words = (values.filter ?? "").split(",");
-  const found = workloads.filter(({ name, group }) => inGroups.includes(group) && words.some((word) => name.includes(word)));
-  if (found.length === 0) throw new BenchError(`bench: no workload matches --filter ${values.filter}. There are: ${workloads.filter(({ group }) => inGroups.includes(group)).map(({ name }) => name).join(", ")}.`);
+  const having = (words: readonly string[]): Workload[] =>
+    workloads.filter((workload) => inGroups.includes(workload.group) && words.some((word) => means(word, workload, values.group !== undefined)));
+  const found = having((values.filter ?? "").split(","));
+  if (found.length === 0) {
+    const names = having([""]).map(({ name }) => name).join(", ");
+    throw new BenchError(`bench: no workload matches --filter ${values.filter}. There are: ${names}${values.group === undefined ? "; --group functions has more" : ""}.`);
+  }
   const milliseconds = (number("seconds", values.seconds, 4, false) * 1000) / rounds;
   return { does: "measure", workloads: found, peers: chosen("peers", values.peers, peerNames), milliseconds, rounds, json: values.json, markdown: values.markdown };
 }

@@ -25,7 +25,7 @@ export interface Peer {
 export const root = fileURLToPath(new URL("..", import.meta.url));
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const versionIn = (file: string): string => (existsSync(here(file)) ? (JSON.parse(readFileSync(here(file), "utf8")) as { version: string }).version : "");
-const isTraining = ({ kernel }: Workload): boolean => kernel === undefined;
+const isTraining = (workload: Workload): boolean => workload.kernel === undefined && workload.function === undefined;
 const tsx = [process.execPath, "--import", "tsx"];
 const withGraft = [...tsx, "--import", new URL("peers/graft/library.js", import.meta.url).href];
 
@@ -63,8 +63,8 @@ const hasCompiler = (): boolean => (process.env.CXX === undefined ? ["g++", "cla
 
 function pytorch(name: PeerName, mode: "eager" | "compile"): Peer {
   const { program, torch } = python();
-  const kernel = (workload: Workload): string[] => (workload.kernel === undefined ? [] : [JSON.stringify(workload.kernel)]);
-  const command = (workload: Workload): string[] => [program, "-B", here("peers/pytorch/main.py"), workload.name, mode, ...kernel(workload)];
+  const spec = (workload: Workload): string[] => (isTraining(workload) ? [] : [JSON.stringify(workload.kernel ?? workload.function)]);
+  const command = (workload: Workload): string[] => [program, "-B", here("peers/pytorch/main.py"), workload.name, mode, ...spec(workload)];
   const missing = torch === "" ? "install torch and set GRAFT_BENCH_PYTHON" : mode === "compile" && !hasCompiler() ? "torch.compile needs a C++ compiler: install g++ or clang++, or set CXX" : undefined;
   return { name, command, runs: mode === "eager" ? () => true : isTraining, version: ["PyTorch", torch], missing };
 }

@@ -66,8 +66,11 @@ export const median = (values: readonly number[]): number => [...values].sort((a
 export function resultsOf(workload: Workload, measured: ReadonlyMap<string, Round>, limits: Limits | undefined): Result[] {
   const { name, group, what, flops, bytes, tokens } = workload;
   const own = measured.get("graft");
-  const shareOf = (milliseconds: number): number | undefined =>
-    limits === undefined ? undefined : flops !== undefined ? flops / milliseconds / 1e6 / limits.peak : bytes! / milliseconds / 1e6 / limits.copy;
+  const shareOf = (milliseconds: number): number | undefined => {
+    if (limits === undefined) return undefined;
+    if (flops !== undefined) return flops / milliseconds / 1e6 / limits.peak;
+    return bytes === undefined ? undefined : bytes / milliseconds / 1e6 / limits.copy;
+  };
   return [...measured].map(([peer, { times, kernels = [], rss, first, error }]): Result => {
     const head = { workload: name, group, what, peer };
     if (error !== undefined || times.length === 0) return { ...head, error: error ?? "no step was measured" };

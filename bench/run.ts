@@ -1,4 +1,4 @@
-// npm run bench: a training step or a kernel in Graft and in its peers, in turns on one machine. options.ts says what it can be asked for.
+// npm run bench: a training step, a kernel or a function in Graft and in its peers, in turns on one machine. options.ts says what it can be asked for.
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { currentBackend } from "../src/index.js";
@@ -8,7 +8,7 @@ import { measure } from "./measure.js";
 import { help, parseOptions, type Options } from "./options.js";
 import { findPeers, versionsOf } from "./peer.js";
 import { BenchError, readReport, type Report, type Result } from "./report.js";
-import { limitsLine, tableRows, textTable } from "./table.js";
+import { groupRows, limitsLine, textTable } from "./table.js";
 import { groups, type Group } from "./workloads.js";
 
 const say = (text: string): void => void process.stdout.write(text);
@@ -32,7 +32,7 @@ function write(file: string, text: string): void {
 const groupsIn = (found: readonly { readonly group: Group }[]): Group[] => groups.filter((group) => found.some((one) => one.group === group));
 
 function show(report: Report): void {
-  for (const group of groupsIn(report.results)) say(`\n${textTable(tableRows(report.results.filter((result) => result.group === group)))}`);
+  for (const group of groupsIn(report.results)) say(`\n${textTable(groupRows(group, report.results.filter((result) => result.group === group)))}`);
   say(`\nratio: a peer's median over Graft's; above 1 Graft is faster. of limit: of the peak, or where GB/s is stated of the copy.\n${limitsLine(report)}\n`);
 }
 

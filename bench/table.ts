@@ -1,4 +1,5 @@
 import { median, type Report, type Result } from "./report.js";
+import type { Group } from "./workloads.js";
 
 type Column = readonly [heading: string, cell: (result: Result) => string];
 
@@ -6,6 +7,7 @@ const fixed = (value: number | undefined, digits: number): string => (value === 
 /** Three digits and more, whatever the size. */
 const measured = (value: number | undefined): string => fixed(value, value === undefined || value < 10 ? 3 : value < 1000 ? 2 : 1);
 
+const times = (ratio: number | undefined): string => (ratio === undefined ? "" : `${ratio.toFixed(2)}x`);
 const percent = (value: number | undefined): string => (value === undefined ? "" : `${(100 * value).toFixed(1)} %`);
 
 const columns: readonly Column[] = [
@@ -13,7 +15,7 @@ const columns: readonly Column[] = [
   ["peer", ({ peer }) => peer],
   ["median ms", (result) => measured(result.median)],
   ["min ms", (result) => measured(result.minimum)],
-  ["ratio", ({ ratio }) => (ratio === undefined ? "" : `${ratio.toFixed(2)}x`)],
+  ["ratio", ({ ratio }) => times(ratio)],
   ["GFLOP/s", ({ gflops }) => fixed(gflops, 2)],
   ["GB/s", ({ bandwidth }) => fixed(bandwidth, 2)],
   ["of limit", ({ share }) => percent(share)],
@@ -33,10 +35,34 @@ export function tableRows(results: readonly Result[]): string[][] {
   ];
 }
 
-/** Lines up columns for a terminal: the first two to the left, numbers to the right. */
+/** A row per workload with the milliseconds of its peers side by side, for a group of so many workloads that no more fits; at the end what cannot run. */
+function sideBySide(results: readonly Result[]): string[][] {
+  const rows = [...new Set(results.map(({ workload }) => workload))].map((name) => results.filter(({ workload }) => workload === name));
+  const peers = [...new Set(results.map(({ peer }) => peer))];
+  const cells = (heading: string, cell: (result: Result) => string, peer?: string): string[] =>
+    [heading, ...rows.map((row) => row.filter((result) => peer === undefined || result.peer === peer).map(cell).filter(Boolean).join("; "))];
+  const used = [
+    ["function", ...rows.map(([{ workload }]) => workload)],
+    ...peers.map((peer) => cells(`${peer} ms`, ({ median: middle }) => measured(middle), peer)),
+    ...peers.filter((peer) => peer !== "graft").map((peer) => cells("ratio", ({ ratio }) => times(ratio), peer)),
+    cells("cannot run it", ({ peer, error }) => (error === undefined ? "" : `${peer}: ${error}`)),
+  ].filter(([, ...column]) => column.some(Boolean));
+  return used[0].map((_, i) => used.map((column) => column[i]));
+}
+
+/** The table of a group. */
+export const groupRows = (group: Group, results: readonly Result[]): string[][] => (group === "functions" ? sideBySide(results) : tableRows(results));
+
+/** Whether a column is of words, which are lined up to the left; numbers are to the right. */
+const isWords = (heading: string): boolean => ["workload", "peer", "function", "cannot run it"].includes(heading);
+
+/** Lines up columns for a terminal. */
 export function textTable(rows: readonly string[][]): string {
-  const widths = rows[0].map((_, column) => Math.max(...rows.filter((row) => row.length > 3 || column < 2).map((row) => (row[column] ?? "").length)));
-  return rows.map((row) => `${row.map((cell, i) => (i < 2 || row.length === 3 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i]))).join("  ").trimEnd()}\n`).join("");
+  const [heading] = rows;
+  const whole = (row: readonly string[]): boolean => row.length === heading.length; // the others end in a reason, which has no width
+  const widths = heading.map((name, i) => Math.max(...rows.filter((row) => whole(row) || isWords(name)).map((row) => (row[i] ?? "").length)));
+  const line = (row: readonly string[]): string => row.map((cell, i) => (isWords(heading[i]) || !whole(row) ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i]))).join("  ").trimEnd();
+  return rows.map((row) => `${line(row)}\n`).join("");
 }
 
 /** The same as a table of Markdown, lined up in the source too. */
@@ -44,9 +70,9 @@ export function markdownTable(rows: readonly string[][]): string {
   const [heading, ...body] = rows;
   const full = body.map((row) => heading.map((_, i) => (row[i] ?? "").replaceAll("|", "\\|")));
   const whole = body.map((row) => row.length === heading.length);
-  const widths = heading.map((name, i) => Math.max(3, name.length, ...full.map((row, r) => (i < 2 || whole[r] ? row[i].length : 0))));
-  const line = (row: readonly string[]): string => `| ${row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |\n`;
-  const rule = `|${widths.map((width, i) => (i < 2 ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`)).join("|")}|\n`;
+  const widths = heading.map((name, i) => Math.max(3, name.length, ...full.map((row, r) => (isWords(name) || whole[r] ? row[i].length : 0))));
+  const line = (row: readonly string[]): string => `| ${row.map((cell, i) => (isWords(heading[i]) ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join(" | ")} |\n`;
+  const rule = `|${widths.map((width, i) => (isWords(heading[i]) ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`)).join("|")}|\n`;
   return line(heading) + rule + full.map(line).join("");
 }
 

@@ -1,12 +1,14 @@
 import { conv, linear, trained, transformer } from "./flops.js";
+import { functions } from "./functions.js";
+import type { FunctionSpec } from "./functions/declare.js";
 import { kernels, type KernelSpec } from "./kernels.js";
 import { networks } from "./networks.js";
 
-/** The tables of docs/performance.md. */
-export const groups = ["small", "language", "networks", "kernels"] as const;
+/** The tables of docs/performance.md, and the one of docs/performance-functions.md. */
+export const groups = ["small", "language", "networks", "kernels", "functions"] as const;
 export type Group = (typeof groups)[number];
 
-/** What every peer runs: a training step (forward, backward, update), or a single kernel. */
+/** What every peer runs: a training step (forward, backward, update), a single kernel, or a single function. */
 export interface Workload {
   readonly name: string;
   readonly group: Group;
@@ -18,6 +20,7 @@ export interface Workload {
   /** Tokens that a step learns from, for language models. */
   readonly tokens?: number;
   readonly kernel?: KernelSpec;
+  readonly function?: FunctionSpec;
   /** Whether the JavaScript peers have it. Default: false. */
   readonly javascript?: boolean;
 }
@@ -66,4 +69,4 @@ const language: readonly Workload[] = [
 ];
 
 /** All workloads, in the order of the tables. */
-export const workloads: readonly Workload[] = [...small, ...language, ...networks, ...kernels];
+export const workloads: readonly Workload[] = [...small, ...language, ...networks, ...kernels, ...functions];

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { compare } from "../../bench/compare.js";
 import { checkMarkers, replaceGroup } from "../../bench/markdown.js";
-import { readReport, resultsOf, type Report, type Round } from "../../bench/report.js";
+import { readReport, resultsOf, type Report, type Result, type Round } from "../../bench/report.js";
 import { reasonIn } from "../../bench/runner.js";
-import { limitsLine, markdownTable, tableRows, textTable } from "../../bench/table.js";
+import { groupRows, limitsLine, markdownTable, tableRows, textTable } from "../../bench/table.js";
 import type { Workload } from "../../bench/workloads.js";
 
 const folder = mkdtempSync(join(tmpdir(), "graft-bench-"));
@@ -65,6 +65,22 @@ describe("tables", () => {
     expect(new Set(lines.map((line) => line.replaceAll("\\|", "").split("|").length)).size).toBe(1);
     expect(lines[4]).toContain("cannot run it: has \\| none");
     expect(lines[5]).toMatch(/\| +15\.00 \| +60\.0 % \|/);
+  });
+
+  it("have functions in a row each, their peers side by side", () => {
+    const of = (name: string, what: string, pytorch: Round): Result[] => resultsOf({ name, group: "functions", what }, new Map([...graft(2), ["pytorch", pytorch]]), limits);
+    const [first, second, broken] = [of("fn_b", "[2, 2]", round(3)), of("fn_a", "[2, 2]", round(11)), of("fn_c", "[3]", { times: [], rss: 0, error: "none" })];
+    expect(first[0]).toMatchObject({ median: 2, gflops: undefined, bandwidth: undefined, share: undefined });
+    expect(textTable(groupRows("functions", [...first, ...second]))).toBe(
+      "function  graft ms  pytorch ms  ratio\n" +
+        "fn_b         2.000       3.000  1.50x\n" +
+        "fn_a         2.000       11.00  5.50x\n",
+    );
+    expect(textTable(groupRows("functions", [...first, ...broken]))).toMatch(/ {2}ratio {2}cannot run it\nfn_b .*1\.50x\nfn_c {9}2\.000 {21}pytorch: none\n$/);
+    expect(groupRows("functions", [first[1]])).toEqual([["function", "pytorch ms", "ratio"], ["fn_b", "3.000", "1.50x"]]);
+    const page = replaceGroup("<!-- bench:functions -->\n<!-- /bench:functions -->\n", "p.md", { ...report, results: [...first, ...second, ...broken] }, "functions");
+    expect(page).toContain("| fn_b     |    2.000 |      3.000 | 1.50x |");
+    expect(page).toContain("\n\n- `fn_b`, `fn_a`: [2, 2]\n- `fn_c`: [3]\n<!--");
   });
 
   it("state the limits", () => {

@@ -3,6 +3,7 @@
 import { compile, manualSeed, profile, realize, type Tensor } from "graftml";
 import { serve, timeOf, type Step } from "../serve.js";
 import { workloads } from "../../workloads.js";
+import { functionStep } from "./functions/index.js";
 import { kernelStep } from "./kernels.js";
 import { gpt, lora, lstm } from "./language.js";
 import { network } from "./networks.js";
@@ -56,6 +57,6 @@ async function kernelTime(step: Step): Promise<number> {
 
 serve((workload) => {
   manualSeed(0);
-  const { kernel } = workloads.find(({ name }) => name === workload) ?? {};
-  return kernel === undefined ? training(workload) : kernelStep(kernel);
+  const { kernel, function: spec } = workloads.find(({ name }) => name === workload) ?? {};
+  return kernel !== undefined ? kernelStep(kernel) : spec !== undefined ? functionStep(spec) : training(workload);
 }, process.argv[4] === "kernels" ? kernelTime : timeOf);

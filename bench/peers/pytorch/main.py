@@ -1,9 +1,10 @@
-# One workload in PyTorch: `main.py WORKLOAD eager|compile [KERNEL]`, answering rounds like serve.ts. KERNEL is a kernel of bench/kernels.ts as JSON.
+# One workload in PyTorch: `main.py WORKLOAD eager|compile [SPEC]`, answering rounds like serve.ts. SPEC is a kernel of bench/kernels.ts, or a function
+# of bench/functions.ts, as JSON.
 # The model and the step are PyTorch's own way to write them; with "compile" the model goes through torch.compile with its defaults.
 import json, resource, sys, time
 import torch
 
-import kernels, language, networks, vision
+import functions, kernels, language, networks, vision
 
 makers = {"cnn": vision.cnn, "mlp": vision.mlp, "xor": vision.xor, "resnet18": vision.resnet, "gpt": language.gpt, "lora": language.lora, "lstm_lm": language.lstm, "net_": networks.network}
 
@@ -49,4 +50,7 @@ def serve(step):
 
 torch.manual_seed(0)
 workload, mode, spec = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]) if len(sys.argv) > 3 else None
-serve(training(workload, mode == "compile") if spec is None else kernels.make(spec))
+if spec is None:
+    serve(training(workload, mode == "compile"))
+else:
+    serve(kernels.make(spec) if "op" in spec else functions.make(spec))
