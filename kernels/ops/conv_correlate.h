@@ -77,13 +77,16 @@ template <class T> class Correlation {
       panelsAtOnce_ = larger(1, kShortTile / (gemm::kRows * tileRow_ * int64_t(sizeof(T))));
       tileRows_ = smaller(tileRows_, panelsAtOnce_ * gemm::kRows);
     }
-    planesBytes_ = roundUp(r_.chunk * b.planes * b.plane * int64_t(sizeof(T)), 64);
+    const bool maySingle = byRow_ && r_.rows == 1 && r_.channels == 1;
+    singlesAtOnce_ = maySingle ? larger(1, smaller(groupsPerBlock_, kSinglePlanes / (b.planes * b.plane * int64_t(sizeof(T))))) : 1;
+    planesBytes_ = roundUp(larger(r_.chunk, singlesAtOnce_) * b.planes * b.plane * int64_t(sizeof(T)), 64);
     tileBytes_ = direct ? 0 : roundUp(tileRows_ * tileRow_ * r_.phases * int64_t(sizeof(T)), 64);
     finalBytes_ = r_.phases == 1 || target_.direct() ? 0 : roundUp(tileRows_ * b.size[0] * b.axis[0].phases * b.size[1] * b.axis[1].phases * int64_t(sizeof(T)), 64);
     const int64_t local = planesBytes_ + tileBytes_ + finalBytes_ + target_.memoryBytes();
     char* const shared = static_cast<char*>(context_.scratch(context_.pool, 0, uint64_t(r_.bytes() + local)));
     if (!shared) return rows::fail(context_, "conv", "no memory for its working buffers");
     r_.tables(shared);
+    single_ = maySingle && columns_.read(r_);
     r_.pack(w_, context_);
     const double work = double(r_.groups * r_.rows) / double(blocks) * double(b.size[0] * b.size[1]) * double(r_.phases) * double(steps_ + 1);
     const int64_t grain = work >= kTaskWork ? 1 : int64_t(kTaskWork / (work + 1)) + 1;
@@ -143,7 +146,7 @@ template <class T> class Correlation {
       finish(memory, filled, runner, image, band, group0, group1, panel, smaller(panel1, panel + panelsAtOnce_), panel == panel0);
   }
 
-  void finish(char* memory, Filled& filled, ProgramRunner* runner, int64_t image, int64_t band, int64_t group0, int64_t group1, int64_t panel0, int64_t panel1, bool fill) {
+  void finish(char* memory, Filled& filled, ProgramRunner* runner, int64_t image, int64_t band, int64_t group0, int64_t group1, int64_t panel0, int64_t panel1, bool isFirst) {
     const Bands& b = r_.bands;
     T* const planes = reinterpret_cast<T*>(memory);
     T* const tile = reinterpret_cast<T*>(memory + planesBytes_);
@@ -153,34 +156,51 @@ template <class T> class Correlation {
     const bool direct = tileBytes_ == 0;
     T* const c = direct ? static_cast<T*>(target_.direct()) + target_.pixel(image, first, top, left) : tile;
     const int64_t ldc = direct ? target_.height() * target_.width() : tileRow_;
-    for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, filled, image, band, g, panel0, panel1, fill);
+    if (single_) singles(c, ldc, planes, filled, image, band, group0, group1);
+    else for (int64_t g = group0; g < group1; g++) product(c + (g - group0) * height * ldc, ldc, planes, filled, image, band, g, panel0, panel1, isFirst);
     if (direct) return;
     const int64_t channels = height * (group1 - group0);
     if (r_.phases == 1) target_.write(runner, image, first, channels, top, rows, left, cols, tile, tileRow_, byRow_ ? cols : b.pitch);
     else interleave(runner, image, first, channels, band, tile, reinterpret_cast<T*>(memory + planesBytes_ + tileBytes_));
   }
 
-  void product(T* c, int64_t ldc, T* planes, Filled& filled, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1, bool fill) {
+  // Groups of one channel and one row each.
+  void singles(T* c, int64_t ldc, T* planes, Filled& filled, int64_t image, int64_t band, int64_t group0, int64_t group1) {
+    const Bands& b = r_.bands;
+    for (int64_t g = group0; g < group1; g += singlesAtOnce_) {
+      const int64_t count = smaller(singlesAtOnce_, group1 - g);
+      fill(planes, filled, band, image_ + (image * r_.groups + g) * pixels_, count);
+      for (int64_t f = 0; f < r_.phases; f++) {
+        const int64_t rows = b.extent(band, 0, f / r_.phaseCount[1]), cols = b.extent(band, 1, f % r_.phaseCount[1]);
+        if (rows == 0 || cols == 0) continue;
+        for (int64_t i = 0; i < count; i++)
+          multiplySingle(c + (g - group0 + i) * ldc + f * tileRows_ * tileRow_, rows, cols, columns_.column + columns_.begin[f], columns_.begin[f + 1] - columns_.begin[f],
+                         r_.packed(g + i, f, 0), planes + i * b.planes * b.plane, b.pitch);
+      }
+    }
+  }
+
+  void fill(T* planes, Filled& filled, int64_t band, const T* source, int64_t channels) {
+    const bool same = band == filled.band;
+    fillPlanes(planes, r_.bands, band, source, channels, !same || channels > filled.channels);
+    filled = {band, same ? larger(channels, filled.channels) : channels};
+  }
+
+  void product(T* c, int64_t ldc, T* planes, Filled& filled, int64_t image, int64_t band, int64_t group, int64_t panel0, int64_t panel1, bool isFirst) {
     const Bands& b = r_.bands;
     const gemm::Cut panels = r_.panels();
     const bool several = r_.chunks() > 1;
     const T* const source = image_ + (image * r_.groups + group) * r_.channels * pixels_;
     for (int64_t n = 0; n < r_.chunks() || n == 0; n++) {
       const int64_t count = r_.channels == 0 ? 0 : r_.chunkSize(n);
-      if (count > 0 && fill) {
-        fillPlanes(planes, b, band, source + n * r_.chunk * pixels_, count, band != filled.band || count > filled.channels);
-        filled = {band, band == filled.band ? larger(count, filled.channels) : count};
-      }
+      if (count > 0 && isFirst) fill(planes, filled, band, source + n * r_.chunk * pixels_, count);
       for (int64_t f = 0; f < r_.phases; f++) {
         const int64_t rows = b.extent(band, 0, f / r_.phaseCount[1]), cols = b.extent(band, 1, f % r_.phaseCount[1]), K = count * r_.reach(f);
         if (rows == 0 || cols == 0) continue;
         const T* const weights = r_.packed(group, f, n);
         const int32_t* const offset = r_.offset + r_.begin[f] * r_.chunk;
         T* const to = c + f * tileRows_ * tileRow_;
-        Column columns[kMostColumns];
-        const int single = byRow_ && r_.rows == 1 && r_.channels == 1 ? columnsOf(r_, f, columns) : 0;
-        if (single > 0) multiplySingle(to, rows, cols, columns, single, weights, planes, b.pitch);
-        else if (byRow_) multiplyRows(to, ldc, rows, cols, panels, panel0, panel1, K, weights, planes, b.pitch, offset, n > 0, several);
+        if (byRow_) multiplyRows(to, ldc, rows, cols, panels, panel0, panel1, K, weights, planes, b.pitch, offset, n > 0, several);
         else multiplyRows(to, ldc, 1, (rows - 1) * b.pitch + cols, panels, panel0, panel1, K, weights, planes, 0, offset, n > 0, true);
       }
     }
@@ -211,8 +231,9 @@ template <class T> class Correlation {
   const Target& target_;
   const Context& context_;
   const Problem& p_;
-  int64_t batch_, steps_, pixels_, blocksPerGroup_, groupsPerBlock_, panelsAtOnce_, tileRow_, tileRows_, planesBytes_, tileBytes_, finalBytes_;
-  bool byRow_;
+  int64_t batch_, steps_, pixels_, blocksPerGroup_, groupsPerBlock_, panelsAtOnce_, tileRow_, tileRows_, planesBytes_, tileBytes_, finalBytes_, singlesAtOnce_;
+  bool byRow_, single_ = false;
+  Columns columns_;
 };
 
 }  // namespace conv

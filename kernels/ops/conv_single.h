@@ -13,35 +13,55 @@ struct Column {
   int32_t offset, count, first, step;
 };
 
-constexpr int kMostColumns = 64;
-constexpr int kSingleRows = 4;                                        // of the result at once
+constexpr int kMostColumns = 64, kMostPhases = 16;
+constexpr int kSingleRows = 4;             // of the result at once
+constexpr int64_t kSinglePlanes = 16 << 10;   // bytes of planes that are filled at once: half of L1, shared by small images
 #if GRAFT_VEC_BYTES == 64 || defined(__ARM_NEON)
-constexpr int kSingleVecs = 4;        // vectors at once: what fits into 32 registers, or 16
+constexpr int kSingleVecs = 4;             // vectors at once: what fits into 32 registers, or 16
 #else
 constexpr int kSingleVecs = 2;
 #endif
 
-// The columns of a phase, or 0 where its taps do not lie like this (dilation) or are too many.
-template <class T> static int columnsOf(const Recipe<T>& r, int64_t phase, Column* columns) {
-  const Axis& rows = r.bands.axis[0];
-  const int32_t *const tap = r.tap + r.begin[phase], *const offset = r.offset + r.begin[phase] * r.chunk;
-  const int64_t n = r.reach(phase), classes = rows.isData ? 1 : rows.slots();
-  int64_t width = 0;
-  while (width < n && tap[width] / r.bands.axis[1].kernel == tap[0] / r.bands.axis[1].kernel) width++;
-  if (width == 0 || n % width != 0 || width * classes > kMostColumns) return 0;
-  const int64_t height = n / width, down = rows.isData ? -r.bands.pitch : r.bands.pitch;
-  int count = 0;
-  for (int64_t c = 0; c < smaller(classes, height); c++) {
-    const int64_t length = ceilDiv(height - c, classes), last = c + (length - 1) * classes;
-    for (int64_t kw = 0; kw < width; kw++) {
-      for (int64_t kh = c; kh < last; kh += classes)
-        if (offset[(kh + classes) * width + kw] - offset[kh * width + kw] != down) return 0;
-      const int64_t top = (rows.isData ? last : c) * width + kw, step = classes * width;
-      columns[count++] = {offset[top], int32_t(length), int32_t(top), int32_t(rows.isData ? -step : step)};
+// The columns of every phase.
+struct Columns {
+  Column column[kMostColumns];
+  int begin[kMostPhases + 1];
+
+  // False where the taps of a phase do not lie like this (dilation), or are too many.
+  template <class T> bool read(const Recipe<T>& r) {
+    if (r.phases > kMostPhases) return false;
+    begin[0] = 0;
+    for (int64_t f = 0; f < r.phases; f++) {
+      const int count = readPhase(r, f, column + begin[f], kMostColumns - begin[f]);
+      if (count < 0) return false;
+      begin[f + 1] = begin[f] + count;
     }
+    return true;
   }
-  return count;
-}
+
+ private:
+  template <class T> static int readPhase(const Recipe<T>& r, int64_t phase, Column* columns, int64_t most) {
+    const Axis& rows = r.bands.axis[0];
+    const int32_t *const tap = r.tap + r.begin[phase], *const offset = r.offset + r.begin[phase] * r.chunk;
+    const int64_t n = r.reach(phase), classes = rows.isData ? 1 : rows.slots();   // every `classes`-th row of taps reads the same plane
+    if (n == 0) return 0;
+    int64_t width = 0;
+    while (width < n && tap[width] / r.bands.axis[1].kernel == tap[0] / r.bands.axis[1].kernel) width++;
+    const int64_t height = n / width, down = rows.isData ? -r.bands.pitch : r.bands.pitch;
+    if (n % width != 0 || width * classes > most) return -1;
+    int count = 0;
+    for (int64_t c = 0; c < smaller(classes, height); c++) {
+      const int64_t length = ceilDiv(height - c, classes), last = c + (length - 1) * classes;
+      for (int64_t kw = 0; kw < width; kw++) {
+        for (int64_t kh = c; kh < last; kh += classes)
+          if (offset[(kh + classes) * width + kw] - offset[kh * width + kw] != down) return -1;
+        const int64_t top = (rows.isData ? last : c) * width + kw, step = classes * width;
+        columns[count++] = {offset[top], int32_t(length), int32_t(top), int32_t(rows.isData ? -step : step)};
+      }
+    }
+    return count;
+  }
+};
 
 // R rows of NV vectors each; `lanes` of the last one. Rows of the result are `width` apart. Columns of at least R - 1 taps.
 template <class T, int R, int NV>
@@ -88,8 +108,8 @@ static void singleRows(int vecs, const Column* columns, int count, const T* weig
 template <class T>
 static void multiplySingle(T* c, int64_t height, int64_t width, const Column* columns, int count, const T* weights, const T* planes, int64_t pitch) {
   constexpr int L = kLanes<T>;
-  int64_t shortest = columns[0].count;
-  for (int k = 1; k < count; k++) shortest = smaller(shortest, columns[k].count);
+  int64_t shortest = kSingleRows;   // 0 columns: all zeros
+  for (int k = 0; k < count; k++) shortest = smaller(shortest, columns[k].count);
   const gemm::Cut vectors(ceilDiv(width, L), kSingleVecs);
   for (int64_t r = 0; r < height;) {
     const int64_t most = smaller(height - r, shortest + 1), n = most >= kSingleRows ? kSingleRows : most >= 2 ? 2 : 1;
