@@ -97,6 +97,12 @@ template <class T> static inline void copyRow(T* dst, const T* src, int64_t n, i
   int64_t i = 0;
   if (step == 2) {   // the vector that holds the last element may reach past the row
     for (; i + L < n; i += L) store(dst + i, pairs::evens(load(src + 2 * i), load(src + 2 * i + L)));
+    if (L > 4 && n - i >= 4) {
+      const int rest = int(n - i), reach = 2 * rest - 1;
+      const Vec<T> low = loadPartial(src + 2 * i, reach < L ? reach : L), high = loadPartial(src + 2 * i + L, reach < L ? 0 : reach - L);
+      rows::put(dst + i, pairs::evens(low, high), rest);
+      return;
+    }
     for (; i + 4 <= n; i += 4) pairs::everySecond(dst + i, src + 2 * i);
   }
   for (; i < n; i++) dst[i] = src[i * step];

@@ -86,6 +86,7 @@ template <class T> class WeightGradient {
     inPlace_ = p_.taps() == 1 && p_.y[0] * p_.y[1] % kLanes<T> == 0;
     for (int d = 0; d < 2; d++) inPlace_ = inPlace_ && p_.stride[d] == 1 && p_.pad[d] == 0 && p_.y[d] == p_.x[d];
     if (inPlace_) length_ = p_.y[0] * p_.y[1], pieces_ = p_.batch;
+    oneBand_ = bands_.total() == 1;
     perRun_ = larger(1, smaller(pieces_, kRun / length_));
     const int64_t channel = inPlace_ ? length_ : bands_.planes * bands_.plane;
     channelBlock_ = larger(1, smaller(p_.in, kImageBytes / int64_t(sizeof(T)) / (perRun_ * channel)));
@@ -109,6 +110,7 @@ template <class T> class WeightGradient {
     parallelFor(context_, imageGroups_ * blocks, 1, [&](int64_t from, int64_t to, int worker) {
       char* const own = worker == 0 ? shared + tableBytes + partialBytes : static_cast<char*>(context_.scratch(context_.pool, worker, uint64_t(local)));
       if (!own) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+      if (oneBand_) memset(own, 0, size_t(xBytes_ + dyBytes_));
       for (int64_t t = from; t < to; t++) task(own, t / blocks, t % blocks, result + t / blocks * size);
     });
     if (failed) return rows::fail(context_, "convWeight", "no memory for its working buffers");
@@ -161,12 +163,12 @@ template <class T> class WeightGradient {
   // Piece (image, band) of x and dy into segment s of the run.
   void load(int64_t piece, int64_t s, T* x, T* dy, int64_t g, int64_t row0, int64_t rowCount, int64_t channel0, int64_t channels) {
     const int64_t image = piece / bands_.total(), band = piece % bands_.total(), pixels = p_.y[0] * p_.y[1];
-    fillPlanes(x + s * channelBlock_ * bands_.planes * bands_.plane, bands_, band, x_ + ((image * p_.groups + g) * p_.in + channel0) * p_.x[0] * p_.x[1], channels);
+    fillPlanes(x + s * channelBlock_ * bands_.planes * bands_.plane, bands_, band, x_ + ((image * p_.groups + g) * p_.in + channel0) * p_.x[0] * p_.x[1], channels, !oneBand_);
     const int64_t top = bands_.begin(band, 0), left = bands_.begin(band, 1), height = bands_.extent(band, 0, 0), width = bands_.extent(band, 1, 0);
     const T* from = dy_ + ((image * p_.groups + g) * p_.out + row0) * pixels + top * p_.y[1] + left;
     for (int64_t r = 0; r < rowCount; r++, from += pixels) {
       T* const to = dy + r * dyRow_ + s * length_;
-      memset(to, 0, size_t(length_) * sizeof(T));
+      if (!oneBand_) memset(to, 0, size_t(length_) * sizeof(T));
       for (int64_t i = 0; i < height; i++) copyRow(to + i * bands_.pitch, from + i * p_.y[1], width, 1);
     }
   }
@@ -197,7 +199,7 @@ template <class T> class WeightGradient {
   T* dw_;
   const Context& context_;
   const Bands bands_;
-  bool inPlace_ = false;
+  bool inPlace_ = false, oneBand_ = false;   // with one band the zeros between the pixels lie at the same places for all images and channels: written once
   int32_t* offset_ = nullptr;
   int64_t length_, pieces_, perRun_, channelBlock_, columns_, dyRow_, rowBlocks_, channelBlocks_, imageGroups_, xBytes_, dyBytes_;
 };
