@@ -123,32 +123,28 @@ template <class T> static int slopes(const Step& step, const Context& context, c
   return 0;
 }
 
-static bool isCubeOf(const View& v, DType dtype, int64_t n, int64_t rowCount, int64_t width) {
-  return v.rank == 3 && v.dtype == dtype && rows::packed(v) && v.shape[0] == n && v.shape[1] == rowCount && v.shape[2] == width;
-}
-
 // Whether a and b are there, and their extent.
 static bool begins(const Step& step, int inputs, int attributes, Extent& e) {
   if (step.inCount != inputs || step.outCount != 1 || step.attrCount != attributes || step.in[0].rank != 3 || step.in[1].rank != 3) return false;
   const View &a = step.in[0], &b = step.in[1];
   e = {a.shape[0], a.shape[1], b.shape[1], a.shape[2]};
-  return (a.dtype == DType::F32 || a.dtype == DType::F64) && rows::packed(a) && isCubeOf(b, a.dtype, e.batch, e.columns, e.width);
+  return (a.dtype == DType::F32 || a.dtype == DType::F64) && rows::packed(a) && rows::isCube(b, a.dtype, e.batch, e.columns, e.width);
 }
 
 }  // namespace distance
 
 static int runDistances(const Step& step, const Context& context) {
   distance::Extent e;
-  if (!distance::begins(step, 2, 0, e) || !distance::isCubeOf(step.out[0], step.in[0].dtype, e.batch, e.rows, e.columns)) return rows::fail(context, "distances", "inputs and outputs do not fit together");
+  if (!distance::begins(step, 2, 0, e) || !rows::isCube(step.out[0], step.in[0].dtype, e.batch, e.rows, e.columns)) return rows::fail(context, "distances", "inputs and outputs do not fit together");
   return step.in[0].dtype == DType::F32 ? distance::distances<float>(step, context, e) : distance::distances<double>(step, context, e);
 }
 
 static int runDistanceSlopes(const Step& step, const Context& context) {
   distance::Extent e;
-  bool fits = distance::begins(step, 3, 1, e) && distance::isCubeOf(step.out[0], step.in[0].dtype, e.batch, e.rows, e.width);
+  bool fits = distance::begins(step, 3, 1, e) && rows::isCube(step.out[0], step.in[0].dtype, e.batch, e.rows, e.width);
   if (fits) {
     const bool turned = step.attrs[0] != 0;
-    fits = distance::isCubeOf(step.in[2], step.in[0].dtype, e.batch, turned ? e.columns : e.rows, turned ? e.rows : e.columns);
+    fits = rows::isCube(step.in[2], step.in[0].dtype, e.batch, turned ? e.columns : e.rows, turned ? e.rows : e.columns);
   }
   if (!fits) return rows::fail(context, "distanceSlopes", "inputs and outputs do not fit together");
   return step.in[0].dtype == DType::F32 ? distance::slopes<float>(step, context, e) : distance::slopes<double>(step, context, e);

@@ -150,10 +150,10 @@ static inline bool isMatrix(const View& v, DType dtype, int64_t rowCount, int64_
   return v.rank == 2 && v.shape[0] == rowCount && v.shape[1] == n && v.dtype == dtype && packed(v);
 }
 
-// A packed tensor of x's three dims.
-static inline bool isCube(const View& v, const View& x) {
-  return v.rank == 3 && v.dtype == x.dtype && packed(v) && v.shape[0] == x.shape[0] && v.shape[1] == x.shape[1] && v.shape[2] == x.shape[2];
+static inline bool isCube(const View& v, DType dtype, int64_t batch, int64_t rowCount, int64_t n) {
+  return v.rank == 3 && v.dtype == dtype && packed(v) && v.shape[0] == batch && v.shape[1] == rowCount && v.shape[2] == n;
 }
+static inline bool isCube(const View& v, const View& like) { return isCube(v, like.dtype, like.shape[0], like.shape[1], like.shape[2]); }
 
 static inline int fail(const Context& context, const char* kernel, const char* message) {
   __builtin_snprintf(context.error, context.errorLength, "%s: %s", kernel, message);

@@ -1,6 +1,7 @@
 import { GraftError } from "../base/index.js";
 import { composed, decode, encode, leafNode, outputSpecs, recomputed, sameShape, sizeOf, Tensor, type Attrs, type DType, type Node, type Op, type Shape, type Spec } from "../graph/index.js";
-import { fullOp } from "../ops/index.js";
+import { fullOp, maximum, minimum, relu } from "../ops/index.js";
+import { boundedIn } from "./bounds.js";
 import { inputCount } from "./collect.js";
 import type { Target } from "./types.js";
 import { ValueTable, type Value } from "./value.js";
@@ -94,11 +95,29 @@ export class Simplifier {
       op.evaluate!(inputs.map((input) => one(input.dtype, input.constant)), attrs, [out]);
       return this.constant(node.shape, node.dtype, rounded(node.dtype, out.data[0]));
     }
+    if (op.opcode === "where") return this.bounded(node, inputs);
     if (op.neutral === undefined || inputs.length !== 2) return undefined;
     const [a, b] = inputs;
     const drops = (x: Value, other: Value): boolean => x.kind === "constant" && x.constant === op.neutral!.value && sameShape(other.shape, node.shape) && other.dtype === node.dtype;
     if (drops(b, a)) return a;
     return op.neutral.side === "both" && drops(a, b) ? b : undefined;
+  }
+
+  private bounded(node: Node, inputs: readonly Value[]): Value | undefined {
+    const found = boundedIn(inputs, node.shape);
+    if (found === undefined) return undefined;
+    const [x] = this.standIns([found.x]);
+    const kept = (): Tensor => (found.keeps === "below" ? minimum(x, found.bound) : found.bound === 0 ? relu(x) : maximum(x, found.bound));
+    return this.valueOf(recomputed(kept, node.recompute).node);
+  }
+
+  /** Tensors to record ops on values with. */
+  private standIns(inputs: readonly Value[]): Tensor[] {
+    return inputs.map((input) => {
+      const standIn = leafNode(undefined, input.shape, input.dtype);
+      this.byNode.set(standIn, input);
+      return new Tensor(standIn);
+    });
   }
 
   private readonly expanded = new Map<Value, readonly Value[]>();
@@ -108,12 +127,7 @@ export class Simplifier {
     if (node.op.composite === undefined) {
       throw new GraftError("backend", `${node.op.name}: this backend has no kernel for it (${node.inputs.map((x) => `${x.dtype} [${x.shape.join(", ")}]`).join("; ")}). Set GRAFT_BACKEND=reference, or cast to f32.`);
     }
-    const standIns = inputs.map((input) => {
-      const standIn = leafNode(undefined, input.shape, input.dtype);
-      this.byNode.set(standIn, input);
-      return new Tensor(standIn);
-    });
-    const outputs = recomputed(() => composed(node.op, standIns, node.attrs), node.recompute).map((tensor) => this.valueOf(tensor.node));
+    const outputs = recomputed(() => composed(node.op, this.standIns(inputs), node.attrs), node.recompute).map((tensor) => this.valueOf(tensor.node));
     if (node.outputs === undefined) return outputs[0];
     // It only stands for its outputs. In the table it would count as a reader of its inputs, which would then have to be stored.
     const tuple: Value = { kind: "op", op: node.op, attrs: node.attrs, inputs: [], shape: node.shape, dtype: node.dtype, outputs: node.outputs, origin: this.origin, constant: 0 };
