@@ -41,6 +41,22 @@ static inline VecI absolute(VecI a) { return a < 0 ? negate(a) : a; }
 
 template <class V> static inline V maximum(V a, V b) { return (a > b) | (a != a) ? a : b; }
 template <class V> static inline V minimum(V a, V b) { return (a < b) | (a != a) ? a : b; }
+// x86's instructions give b where either is NaN, and where both are equal, as above.
+#if defined(__AVX512F__)
+static inline VecF nanOf(VecF a, VecF other) { const __m512 x = __m512(a); return VecF(_mm512_mask_mov_ps(__m512(other), _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), x)); }
+static inline VecD nanOf(VecD a, VecD other) { const __m512d x = __m512d(a); return VecD(_mm512_mask_mov_pd(__m512d(other), _mm512_cmp_pd_mask(x, x, _CMP_UNORD_Q), x)); }
+template <> inline VecF maximum<VecF>(VecF a, VecF b) { return nanOf(a, VecF(_mm512_max_ps(__m512(a), __m512(b)))); }
+template <> inline VecF minimum<VecF>(VecF a, VecF b) { return nanOf(a, VecF(_mm512_min_ps(__m512(a), __m512(b)))); }
+template <> inline VecD maximum<VecD>(VecD a, VecD b) { return nanOf(a, VecD(_mm512_max_pd(__m512d(a), __m512d(b)))); }
+template <> inline VecD minimum<VecD>(VecD a, VecD b) { return nanOf(a, VecD(_mm512_min_pd(__m512d(a), __m512d(b)))); }
+#elif defined(__AVX2__)
+static inline VecF nanOf(VecF a, VecF other) { const __m256 x = __m256(a); return VecF(_mm256_blendv_ps(__m256(other), x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q))); }
+static inline VecD nanOf(VecD a, VecD other) { const __m256d x = __m256d(a); return VecD(_mm256_blendv_pd(__m256d(other), x, _mm256_cmp_pd(x, x, _CMP_UNORD_Q))); }
+template <> inline VecF maximum<VecF>(VecF a, VecF b) { return nanOf(a, VecF(_mm256_max_ps(__m256(a), __m256(b)))); }
+template <> inline VecF minimum<VecF>(VecF a, VecF b) { return nanOf(a, VecF(_mm256_min_ps(__m256(a), __m256(b)))); }
+template <> inline VecD maximum<VecD>(VecD a, VecD b) { return nanOf(a, VecD(_mm256_max_pd(__m256d(a), __m256d(b)))); }
+template <> inline VecD minimum<VecD>(VecD a, VecD b) { return nanOf(a, VecD(_mm256_min_pd(__m256d(a), __m256d(b)))); }
+#endif
 template <class V> static inline V relu(V a) { return a < 0 ? V{} : a; }   // keeps NaN
 template <class V> static inline V signOf(V a) { return a > 0 ? V{} + 1 : a < 0 ? V{} - 1 : a != a ? a : V{}; }
 

@@ -5,6 +5,7 @@ import { groupInputs, Grouping, type Group } from "./group.js";
 import { lowerGroup, type Location } from "./lower.js";
 import { placeBlocks } from "./memory.js";
 import { place, type Assignment } from "./place.js";
+import { alive } from "./rewrite.js";
 import { schedule } from "./schedule.js";
 import { Simplifier } from "./simplify.js";
 import { readNarrow } from "./narrow.js";
@@ -25,14 +26,15 @@ export function compileGraph(nodes: readonly Node[], goal: Goal, target: Target)
   const byNode = simplifier.run(nodes);
   const outputs = goal.outputs.map((node) => byNode[node.index]);
   const assignments = goal.assignments.map((node): Assignment => ({ old: byNode[node.inputs[0].index], value: byNode[node.index] }));
-  const read = readNarrow(simplifier.table.values, { outputs, assignments });
+  const read = readNarrow(alive(simplifier.table.values, { outputs, assignments }), { outputs, assignments });
   const turned = transposeProducts(read.values, read.wanted);
   const summed = target.fuse ? sumProducts(turned.values, turned.wanted) : turned;
-  const { values, wanted: given } = target.fuse ? chunkLosses(summed.values, summed.wanted) : summed;
+  const last = target.fuse ? chunkLosses(summed.values, summed.wanted) : summed;
+  const values = alive(last.values, last.wanted);
 
   const late = new Set<number>();
   for (;;) {
-    const placed = place(values, given, late);
+    const placed = place(values, last.wanted, late);
     const wanted = [...placed.wanted.outputs, ...placed.wanted.assignments.map(({ value }) => value)];
     const grouping = new Grouping(placed.values, placed.views, wanted, placed.barriers, target.fuse);
     const result = schedule(grouping, placed.views, placed.wanted.assignments, target.careful);

@@ -19,6 +19,13 @@ export function countUses(values: readonly Value[], wanted: Wanted): ReadonlyMap
   return uses;
 }
 
+/** The values that something wanted depends on: what else was made on the way would count as a reader, for which its inputs would have to be stored. */
+export function alive(values: readonly Value[], wanted: Wanted): Value[] {
+  const needed = new Set<Value>([...wanted.outputs, ...wanted.assignments.flatMap(({ old, value }) => [old, value])]);
+  for (let i = values.length - 1; i >= 0; i--) if (needed.has(values[i])) for (const input of values[i].inputs) needed.add(input);
+  return values.filter((value) => needed.has(value));
+}
+
 /** One pass over a graph: `replace` gives what stands for a value from here on, or undefined where only its inputs may be others. */
 export function rewrite(values: readonly Value[], wanted: Wanted, replace: (value: Value, rewriting: Rewriting) => Value | undefined): { values: Value[]; wanted: Wanted } {
   const renamed = new Map<Value, Value>();
