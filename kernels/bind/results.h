@@ -56,7 +56,7 @@ class Results {
 
  private:
   static constexpr size_t kMostBytes = size_t(1) << 46;
-  static constexpr size_t kLeastPatience = size_t(16) << 20;    // bytes of results before a collection is worth its time
+  static constexpr size_t kLeastPatience = size_t(16) << 20;     // bytes of results before a collection is worth its time
   static constexpr size_t kCached = size_t(16) << 20;            // bytes of a block that may still be in a cache when it comes back
   static constexpr size_t kMostPatience = size_t(64) << 20;      // where they find nothing because results are held
   static constexpr size_t kCollectFrom = size_t(256) << 20;      // bytes of new blocks before a full collection, and half of what the last one left

@@ -1,4 +1,5 @@
-import { defineOp, recordMany, sizeOf, type RefArray, type Spec, type Tensor } from "../graph/index.js";
+import { defineOp, recordMany, sizeOf, type Spec, type Tensor } from "../graph/index.js";
+import { column, eachElement } from "./channels.js";
 import { reshape } from "./movement.js";
 import { mean, sum } from "./reduce.js";
 import { floatKernel } from "./rows.js";
@@ -12,7 +13,6 @@ type BatchNormAttrs = { readonly eps: number; readonly weight: boolean; readonly
 type BatchNormBackwardAttrs = { readonly eps: number; readonly weight: boolean };
 
 const perChannel = { dim: [0, 2], keepdim: true } as const;
-const column = (p: Tensor): Tensor => reshape(p, [p.size, 1]);
 
 /** Statistics and xhat, from other ops: mean, variance and r are [1, C, 1]. */
 function normalised(x: Tensor, eps: number): { xhat: Tensor; middle: Tensor; variance: Tensor; r: Tensor } {
@@ -21,11 +21,6 @@ function normalised(x: Tensor, eps: number): { xhat: Tensor; middle: Tensor; var
   const variance = mean(square(distance), perChannel);
   const r = rsqrt(add(variance, eps));
   return { xhat: mul(distance, r), middle, variance, r };
-}
-
-/** Calls `body` for every element with its channel. */
-function eachElement({ shape: [batch, channels, inner] }: RefArray, body: (i: number, channel: number) => void): void {
-  for (let i = 0; i < batch * channels * inner; i++) body(i, Math.floor(i / inner) % channels);
 }
 
 const shapes = ([x]: readonly Spec[]): Spec[] => [x, { shape: [x.shape[1]], dtype: x.dtype }, { shape: [x.shape[1]], dtype: x.dtype }].map(({ shape, dtype }) => ({ shape, dtype }));

@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { sameShape, showShape, type Tensor } from "../graph/index.js";
+import { sameShape, showShape, type RefArray, type Tensor } from "../graph/index.js";
 import { reshape } from "./movement.js";
 import { asTensor } from "./operand.js";
 import { add, cast, mul, requireFloat } from "./scalar.js";
@@ -14,6 +14,14 @@ export function checkPerChannel(name: string, label: string, x: Tensor, p: Tenso
 
 /** [C] as [C, 1, ...], which broadcasts to x. */
 export const perChannel = (x: Tensor, p: Tensor): Tensor => reshape(cast(p, x.dtype), [x.shape[1], ...new Array<number>(x.ndim - 2).fill(1)]);
+
+/** [C] as [C, 1], which broadcasts to x [B, C, S]. */
+export const column = (p: Tensor): Tensor => reshape(p, [p.size, 1]);
+
+/** Calls `body` for every element of x [B, C, S] with its channel. */
+export function eachElement({ shape: [batch, channels, inner] }: RefArray, body: (i: number, channel: number) => void): void {
+  for (let i = 0; i < batch * channels * inner; i++) body(i, Math.floor(i / inner) % channels);
+}
 
 /** x * weight + bias with one value per channel. */
 export function channelAffine(name: string, x: Tensor, weight: Tensor | null | undefined, bias: Tensor | null | undefined): Tensor {

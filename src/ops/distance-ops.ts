@@ -2,11 +2,18 @@ import { defineOp, record, sizeOf, type Tensor } from "../graph/index.js";
 import { reshape, transpose } from "./movement.js";
 import { sum } from "./reduce.js";
 import { floatKernel } from "./rows.js";
-import { div, eq, mul, sqrt, square, sub, where } from "./scalar.js";
+import { div, eq, mul, pow, sqrt, square, sub, where } from "./scalar.js";
 
 // Euclidean distances between the rows of a [N, P, D] and of b [N, R, D]: y_ij = |a_i - b_j|. With w_ij = dy_ij / y_ij (0 where y_ij is 0: rows that are
 // equal push nowhere)
 //   da_i = sum_j w_ij (a_i - b_j),  db_j = sum_i w_ij (b_j - a_i)
+
+/** base^(1/p) with gradient 0 where the base is 0: the root is steep there, but the distance to oneself should push nowhere. */
+export function safeRoot(base: Tensor, p: number): Tensor {
+  const zero = eq(base, 0);
+  const safe = where(zero, 1, base);
+  return where(zero, 0, p === 2 ? sqrt(safe) : pow(safe, 1 / p));
+}
 
 /** a_i - b_j for all pairs: [N, P, R, D]. */
 function differences(a: Tensor, b: Tensor): Tensor {
@@ -34,11 +41,7 @@ const distancesOp = defineOp({
       y.data[at] = Math.sqrt(total);
     }
   },
-  composite: ([a, b]) => {
-    const squares = sum(square(differences(a, b)), { dim: 3 });
-    const zero = eq(squares, 0);
-    return where(zero, 0, sqrt(where(zero, 1, squares)));
-  },
+  composite: ([a, b]) => safeRoot(sum(square(differences(a, b)), { dim: 3 }), 2),
   kernel: (inputs) => floatKernel(inputs, "distances", []),
   flops: ([a, b]) => 3 * sizeOf(a.shape) * b.shape[1],
 });

@@ -1,22 +1,15 @@
 import { checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { broadcastShapes, computeDType, normalizeDims, showShape, sizeOf, type Tensor } from "../graph/index.js";
-import { distances } from "./distance-ops.js";
+import { distances, safeRoot } from "./distance-ops.js";
 import { expand, reshape } from "./movement.js";
 import { asTensor, operands, toCompute, toFloat } from "./operand.js";
 import { max, min, sum, type ReduceOptions } from "./reduce.js";
-import { abs, add, cast, div, eq, lt, mul, ne, pow, sqrt, square, sub, where } from "./scalar.js";
+import { abs, add, cast, div, eq, lt, mul, ne, pow, square, sub, where } from "./scalar.js";
 
 /** Options of {@link norm}. */
 export interface VectorNormOptions extends ReduceOptions {
   /** The order p: 2 by default ("fro" is the same), any number, Infinity or -Infinity (largest or smallest |x|), 0 (how many are not 0). */
   readonly ord?: number | "fro";
-}
-
-/** base^(1/p) with gradient 0 where the base is 0: the root is steep there, but the distance to oneself should push nowhere. */
-function safeRoot(base: Tensor, p: number): Tensor {
-  const zero = eq(base, 0);
-  const safe = where(zero, 1, base);
-  return where(zero, 0, p === 2 ? sqrt(safe) : pow(safe, 1 / p));
 }
 
 /**

@@ -1,9 +1,10 @@
 import { defineOp, recordMany, sizeOf, type RefArray, type Tensor } from "../graph/index.js";
+import { column, eachElement } from "./channels.js";
 import { reshape } from "./movement.js";
-import { normalised } from "./norm-ops.js";
-import { mean, sum } from "./reduce.js";
+import { normalised, rowSlopes } from "./norm-ops.js";
+import { sum } from "./reduce.js";
 import { besides, floatKernel } from "./rows.js";
-import { add, mul, sub } from "./scalar.js";
+import { add, mul } from "./scalar.js";
 
 // Group norm of x [B, C, S], the channels in G groups of n = C / G S values per sample (Wu and He, 2018):
 //   xhat = (x - mean) r, r = 1 / sqrt(var + eps), y = xhat w + b
@@ -12,15 +13,7 @@ import { add, mul, sub } from "./scalar.js";
 type GroupNormAttrs = { readonly groups: number; readonly eps: number; readonly weight: boolean; readonly bias: boolean };
 type GroupNormBackwardAttrs = { readonly groups: number; readonly eps: number; readonly weight: boolean };
 
-const alongGroup = { dim: 1, keepdim: true } as const;
-const column = (p: Tensor): Tensor => reshape(p, [p.size, 1]);
 const asRows = (x: Tensor, groups: number): Tensor => reshape(x, [x.shape[0] * groups, x.shape[0] === 0 ? 0 : x.size / (x.shape[0] * groups)]);
-
-/** Calls `body` for every element with its group and channel. */
-function eachElement({ shape: [batch, channels, inner] }: RefArray, groups: number, body: (i: number, group: number, channel: number) => void): void {
-  const n = (channels / groups) * inner;
-  for (let i = 0; i < batch * channels * inner; i++) body(i, Math.floor(i / n), Math.floor(i / inner) % channels);
-}
 
 /** [x [B, C, S], w [C]?, b [C]?] -> [y, [B G, 2] with mean and r]. */
 export const groupNormOp = defineOp<GroupNormAttrs>({
@@ -37,10 +30,13 @@ export const groupNormOp = defineOp<GroupNormAttrs>({
     const rows = x.shape[0] * groups;
     const n = rows === 0 ? 0 : x.data.length / rows;
     const [middle, variance] = [new Float64Array(rows), new Float64Array(rows)];
-    eachElement(x, groups, (i, group) => void (middle[group] += x.data[i] / n));
-    eachElement(x, groups, (i, group) => void (variance[group] += (x.data[i] - middle[group]) ** 2 / n));
+    x.data.forEach((v, i) => void (middle[Math.floor(i / n)] += v / n));
+    x.data.forEach((v, i) => void (variance[Math.floor(i / n)] += (v - middle[Math.floor(i / n)]) ** 2 / n));
     for (let group = 0; group < rows; group++) stats.data.set([middle[group], 1 / Math.sqrt(variance[group] + eps)], 2 * group);
-    eachElement(x, groups, (i, group, c) => void (y.data[i] = (x.data[i] - middle[group]) * stats.data[2 * group + 1] * (w?.[c] ?? 1) + (b?.[c] ?? 0)));
+    eachElement(x, (i, c) => {
+      const group = Math.floor(i / n);
+      y.data[i] = (x.data[i] - middle[group]) * stats.data[2 * group + 1] * (w?.[c] ?? 1) + (b?.[c] ?? 0);
+    });
   },
   composite: ([x, ...parameters], { groups, eps, weight, bias }) => {
     const { xhat, middle, r } = normalised(asRows(x, groups), { centred: true, eps });
@@ -65,20 +61,23 @@ const groupNormBackwardOp = defineOp<GroupNormBackwardAttrs>({
     const slope = (i: number, c: number): number => dy.data[i] * ((w as RefArray | undefined)?.data[c] ?? 1);
     dw.data.fill(0);
     db.data.fill(0);
-    eachElement(x, groups, (i, group, c) => {
+    eachElement(x, (i, c) => {
+      const group = Math.floor(i / n);
       dw.data[c] += dy.data[i] * xhat(i, group);
       db.data[c] += dy.data[i];
       meanG[group] += slope(i, c) / n;
       meanGx[group] += (slope(i, c) * xhat(i, group)) / n;
     });
-    eachElement(x, groups, (i, group, c) => void (dx.data[i] = stats.data[2 * group + 1] * (slope(i, c) - meanG[group] - xhat(i, group) * meanGx[group])));
+    eachElement(x, (i, c) => {
+      const group = Math.floor(i / n);
+      dx.data[i] = stats.data[2 * group + 1] * (slope(i, c) - meanG[group] - xhat(i, group) * meanGx[group]);
+    });
   },
   // From x alone, not from the stored statistics: so its gradient is complete.
   composite: ([x, , dy, w], { groups, eps, weight }) => {
     const { xhat, r } = normalised(asRows(x, groups), { centred: true, eps });
     const g = asRows(weight ? mul(dy, column(w)) : dy, groups);
-    const dx = mul(r, sub(sub(g, mean(g, alongGroup)), mul(xhat, mean(mul(g, xhat), alongGroup))));
-    return [reshape(dx, x.shape), sum(mul(dy, reshape(xhat, x.shape)), { dim: [0, 2] }), sum(dy, { dim: [0, 2] })];
+    return [reshape(rowSlopes(g, xhat, r, true), x.shape), sum(mul(dy, reshape(xhat, x.shape)), { dim: [0, 2] }), sum(dy, { dim: [0, 2] })];
   },
   kernel: (inputs, { groups, weight }) => floatKernel(inputs, "groupNormBackward", [groups, Number(weight)]),
   flops: ([x]) => sizeOf(x.shape) * 14,

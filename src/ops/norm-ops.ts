@@ -21,6 +21,12 @@ export function normalised(x: Tensor, { centred, eps }: { centred: boolean; eps:
   return { xhat: mul(distance, r), middle: middle ?? zerosLike(r), r };
 }
 
+/** dx = r (g - mean(g) - xhat mean(g xhat)) of every row, not centred without mean(g); from other ops. */
+export function rowSlopes(g: Tensor, xhat: Tensor, r: Tensor, centred: boolean): Tensor {
+  const centredG = centred ? sub(g, mean(g, alongRow)) : g;
+  return mul(r, sub(centredG, mul(xhat, mean(mul(g, xhat), alongRow))));
+}
+
 /** [x [rows, n], w [n]?, b [n]?] -> [y, [rows, 2] with mean (0 for RMS norm) and r]. */
 export const normOp = defineOp<NormAttrs>({
   name: "norm",
@@ -90,9 +96,7 @@ const normBackwardOp = defineOp<NormBackwardAttrs>({
   composite: ([x, , dy, w], { wantsWeight, wantsBias, ...attrs }) => {
     const { xhat, r } = normalised(x, attrs);
     const g = attrs.weight ? mul(dy, w) : dy;
-    const centredG = attrs.centred ? sub(g, mean(g, alongRow)) : g;
-    const dx = mul(r, sub(centredG, mul(xhat, mean(mul(g, xhat), alongRow))));
-    return [dx, ...(wantsWeight ? [sum(mul(dy, xhat), { dim: 0 })] : []), ...(wantsBias ? [sum(dy, { dim: 0 })] : [])];
+    return [rowSlopes(g, xhat, r, attrs.centred), ...(wantsWeight ? [sum(mul(dy, xhat), { dim: 0 })] : []), ...(wantsBias ? [sum(dy, { dim: 0 })] : [])];
   },
   kernel: (inputs, { centred, weight, wantsWeight, wantsBias }) => floatKernel(inputs, "normBackward", [centred, weight, wantsWeight, wantsBias].map(Number)),
   flops: ([x]) => sizeOf(x.shape) * 14,
