@@ -12,8 +12,10 @@ namespace GRAFT_ISA_NS {
 // values may not. Operands are the views: inputs, then stores; the product of an epilogue is input 0 and has no view.
 struct Binding {
   static constexpr int kMaxValues = kMaxProgramViews + kMaxProgramInstrs;
-  static constexpr int kCellBytes = 64;             // one uniform value, with room for a whole vector
+  static constexpr int kCell = kLanes<float>;       // elements of a value that is the same for a whole tile: a vector of any type
+  static constexpr int kCellBytes = kCell * 8;
   static constexpr int64_t kRowByRow = 192;         // rows from this length on are worth a dispatch of their own
+  static constexpr int64_t kRowByCell = 512;        // and from this length on where a cell saves filling a register
   static constexpr int64_t kPrefetchFrom = 256 << 10;   // bytes of one operand from which on a step comes from beyond L2
   static constexpr int64_t kTileBudget = 24 << 10;  // bytes of registers: L1 without the room for what is streamed through
 
@@ -24,6 +26,7 @@ struct Binding {
     DType dtype;
     int16_t bytes, registerBytes, number;
     bool isVirtual, isFlat, isUniform, isRowInvariant;
+    int16_t rowCell;                                // of an input that does not change along a row: its cell, -1: none
     bool inPlace;                                   // memory format = register format and consecutive columns are neighbours
     bool alwaysPacked;                              // every tile of it is packed in memory: needs no register
     bool streams;                                   // a result that goes past the caches
@@ -44,7 +47,7 @@ struct Binding {
   int64_t productBytes;
   Operand operand[kMaxProgramViews + 1];
 
-  int codeCount, uniformCount, cellCount, slotCount;
+  int codeCount, uniformCount, uniformCells, cellCount, slotCount;   // cells of uniform values come first
   Code code[kMaxValues], uniformCode[kMaxProgramInstrs];
   int16_t cellValue[kMaxValues], cellCode[kMaxValues];
   int16_t slot[kMaxValues];                         // of a value, -1: none
@@ -112,12 +115,14 @@ static inline void describe(Binding& b) {
     if (b.isEpilogue && o == 0) {
       x = Binding::Operand{};
       x.isFlat = true;
+      x.rowCell = -1;
       continue;
     }
     const int64_t* stride = s.stride[o];
     x.colStride = stride[last];
     x.rowStride = last > 0 ? stride[last - 1] : 0;
     x.isFlat = x.isRowInvariant = true;
+    x.rowCell = -1;
     for (int d = 0; d + 1 < last; d++) x.isFlat &= stride[d] == stride[d + 1] * s.shape[d + 1];
     for (int d = 0; d < last; d++) x.isRowInvariant &= stride[d] == 0;
     x.isUniform = x.isRowInvariant && x.colStride == 0;

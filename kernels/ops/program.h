@@ -1,8 +1,8 @@
 // The tile interpreter: runs a fused program over an iteration space, a tile that fits in L1 at a time.
 //
 // The space is seen as `rows` x `cols`: cols is the (collapsed) last dimension, rows the flattened rest. A tile is a rectangle of rows and columns,
-// packed row after row into registers of up to `tileLength` elements. An input that is already packed like this in memory is used in place,
-// a broadcast scalar is filled once, anything else is filled per tile; a result whose memory is packed is computed straight into it.
+// packed row after row into registers of up to `tileLength` elements. An input that is already packed like this in memory is used in place, what is the
+// same everywhere, or in a tile of one row, is one vector in a cell, anything else is filled per tile; a result whose memory is packed is computed straight into it.
 //
 // How map, reduce and the GEMM and convolution epilogues use it:
 //   Binding binding;                                                  // on the stack, built once per step, shared by all workers
@@ -24,11 +24,11 @@ namespace GRAFT_ISA_NS {
 class ProgramRunner {
  public:
   ProgramRunner(const Binding& binding, void* memory) : b_(binding) {
-    char* const cells = static_cast<char*>(memory);
-    slots_ = cells + int64_t(b_.cellCount) * Binding::kCellBytes;
-    for (int v = 0; v < b_.valueCount; v++) where_[v] = b_.slot[v] >= 0 ? slotAt(b_.slot[v]) : nullptr;
+    cells_ = static_cast<char*>(memory);
+    slots_ = cells_ + int64_t(b_.cellCount) * Binding::kCellBytes;
+    for (int v = 0; v < b_.valueCount; v++) where_[v] = b_.slot[v] >= 0 ? slotAt(b_.slot[v]) : nullptr, same_[v] = false;
     for (int i = 0; i < b_.inputCount; i++) filled_[i].cols = -1;
-    spread(cells);
+    spread();
   }
 
   void run(int64_t row, int64_t rowCount, int64_t col, int64_t colCount, const void* product = nullptr, int64_t productStride = 0) {
@@ -57,32 +57,38 @@ class ProgramRunner {
  private:
   char* slotAt(int slot) const { return slots_ + int64_t(slot) * b_.slotBytes; }
 
-  // What is the same everywhere is computed once, as a single element, and then spread over a register where vectors need it.
-  void spread(char* cells) {
+  void* cellAt(int cell) const { return cells_ + int64_t(cell) * Binding::kCellBytes; }
+
+  // What is the same everywhere is computed once, as one vector, and spread over a register where it is stored.
+  void spread() {
     void* cell[Binding::kMaxValues];
-    for (int u = 0; u < b_.cellCount; u++) {
+    for (int u = 0; u < b_.uniformCells; u++) {
       const int v = b_.cellValue[u];
-      cell[v] = cells + int64_t(u) * Binding::kCellBytes;
+      cell[v] = cellAt(u);
       if (v < b_.inputCount) {
         const Binding::Operand& from = b_.operand[v];
-        if (from.isVirtual) *static_cast<int32_t*>(cell[v]) = int32_t(from.first);
-        else storage::kLoad[int(from.dtype)](from.base, 1, 1, 0, 0, cell[v]);
+        if (from.isVirtual) storage::indexRectangle(from.first, 1, Binding::kCell, 0, 0, static_cast<int32_t*>(cell[v]));
+        else storage::kLoad[int(from.dtype)](from.base, 1, Binding::kCell, 0, 0, cell[v]);
       } else {
         const Binding::Code& code = b_.uniformCode[b_.cellCode[u]];
-        code.fn(code.a < 0 ? nullptr : cell[code.a], code.b < 0 ? nullptr : cell[code.b], code.c < 0 ? nullptr : cell[code.c], cell[v], 1, code.immediate);
+        code.fn(code.a < 0 ? nullptr : cell[code.a], code.b < 0 ? nullptr : cell[code.b], code.c < 0 ? nullptr : cell[code.c], cell[v], Binding::kCell, 0, code.immediate);
       }
-      if (b_.slot[v] < 0) continue;
+      if (b_.slot[v] < 0) {
+        where_[v] = cell[v], same_[v] = true;
+        continue;
+      }
       const bool wide = b_.valueClass[v] == RegisterClass::F64;
       storage::kLoad[int(wide ? DType::F64 : DType::I32)](cell[v], 1, b_.spreadLength, 0, 0, where_[v]);   // i32 and f32 are the same bits to a copy
     }
   }
 
-  // One row at a time where rows as long as this can be used in place and several of them cannot.
+  // One row at a time where rows as long as this can be used in place, or have operands that one vector stands for, and several of them cannot.
   bool rowByRow(int64_t width, int64_t productStride) const {
     if (width < Binding::kRowByRow) return width * 2 > b_.tileLength;
     if (b_.isEpilogue && productStride != width) return true;
     for (int o = 0; o < b_.inputCount + b_.storeCount; o++) {
       const Binding::Operand& x = b_.operand[o];
+      if (x.rowCell >= 0 && width >= Binding::kRowByCell) return true;
       if (x.inPlace && !x.isUniform && !x.isRowInvariant && !(x.isFlat && x.rowStride == width)) return true;
     }
     return false;
@@ -103,13 +109,14 @@ class ProgramRunner {
     for (int k = 0; k < b_.codeCount; k++) {
       const Binding::Code& code = b_.code[k];
       if (share) fetchAhead(share);
-      if (code.fn) code.fn(operand(code.a), operand(code.b), operand(code.c), where_[code.dst], n, code.immediate);
+      if (code.fn) code.fn(operand(code.a), operand(code.b), operand(code.c), where_[code.dst], n, isSame(code.a) | isSame(code.b) << 1 | isSame(code.c) << 2, code.immediate);
       else if (code.a == 0 && b_.isEpilogue) loadProduct(rows, cols, product, productStride);
       else load(code.a, rows, col, cols);
     }
   }
 
   const void* operand(int value) const { return value < 0 ? nullptr : where_[value]; }
+  unsigned isSame(int value) const { return value >= 0 && same_[value]; }
 
   // What this tile computes on comes from L1; meanwhile the memory of the next tile is on its way, a share of it with every instruction: asked for at once
   // it would only fill the queue of misses and hold up everything behind it. Returns the number of lines.
@@ -170,6 +177,10 @@ class ProgramRunner {
     if (isPacked(from, rows, cols)) {
       where_[v] = from.base + offset_[v] * from.bytes;
       return;
+    }
+    if (from.rowCell >= 0) {
+      same_[v] = rows == 1;
+      if (rows == 1) return moveRun(from, 1, Binding::kCell, offset_[v], where_[v] = cellAt(from.rowCell), false);
     }
     where_[v] = slotAt(b_.slot[v]);
     if (from.isRowInvariant && !b_.loadsDirectly[v]) {   // the slot is its own: what it held for the last tile may still be right
@@ -235,8 +246,9 @@ class ProgramRunner {
   struct Ahead { const char *at, *end; };
 
   const Binding& b_;
-  char* slots_;
+  char *cells_, *slots_;
   void* where_[Binding::kMaxValues];
+  bool same_[Binding::kMaxValues];
   int64_t offset_[kMaxProgramViews];
   int64_t index_[kMaxRank];
   Filled filled_[kMaxProgramViews];

@@ -23,7 +23,6 @@ struct Flow {
   int16_t operand[kMaxProgramInstrs][3];
   int16_t lastUse[Binding::kMaxValues];             // instruction, instrCount: a store, -1: nowhere
   bool uniform[Binding::kMaxValues];
-  bool vectorUse[Binding::kMaxValues];              // used by something that is not uniform
 };
 
 static inline void trace(Binding& b, const Program& p, Flow& f) {
@@ -47,11 +46,10 @@ static inline void trace(Binding& b, const Program& p, Flow& f) {
     b.valueClass[v] = info.result;
     held[instr.dst] = int16_t(v);
   }
-  for (int v = 0; v < b.valueCount; v++) f.lastUse[v] = -1, f.vectorUse[v] = false;
+  for (int v = 0; v < b.valueCount; v++) f.lastUse[v] = -1;
   for (int s = 0; s < p.storeCount; s++) {
     const int v = b.storeValue[s] = held[p.stores[s]];
     f.lastUse[v] = int16_t(p.instrCount);
-    f.vectorUse[v] = true;
   }
   for (int k = p.instrCount - 1; k >= 0; k--) {
     const int v = b.inputCount + k;
@@ -60,7 +58,6 @@ static inline void trace(Binding& b, const Program& p, Flow& f) {
       const int o = f.operand[k][j];
       if (o < 0) continue;
       if (f.lastUse[o] < k) f.lastUse[o] = int16_t(k);
-      f.vectorUse[o] |= !f.uniform[v];
     }
   }
 }
@@ -126,6 +123,7 @@ static inline void place(Binding& b, const Program& p, const Flow& f) {
   for (int s = 0; s < b.storeCount; s++)
     if (b.mayStoreDirectly[s] && b.operand[b.inputCount + s].alwaysPacked) alwaysDirect[b.storeValue[s]] = true;
   b.codeCount = b.uniformCount = b.cellCount = 0;
+  const auto isStored = [&](int v) { return f.lastUse[v] == p.instrCount; };
   // Slots that keep their content from tile to tile come first and are never given back.
   for (int i = 0; i < b.inputCount; i++) {
     loaded[i] = f.lastUse[i] < 0;
@@ -134,7 +132,7 @@ static inline void place(Binding& b, const Program& p, const Flow& f) {
       b.cellValue[b.cellCount++] = int16_t(i);
       loaded[i] = true;
     }
-    if (f.uniform[i] ? f.vectorUse[i] : b.operand[i].isRowInvariant && !b.loadsDirectly[i] && !b.operand[i].alwaysPacked) {
+    if (f.uniform[i] ? isStored(i) : b.operand[i].isRowInvariant && !b.loadsDirectly[i] && !b.operand[i].alwaysPacked) {
       slots.take(i);
       mayReuse[i] = false;
     }
@@ -146,9 +144,14 @@ static inline void place(Binding& b, const Program& p, const Flow& f) {
     b.cellValue[b.cellCount++] = int16_t(v);
     const int16_t* operand = f.operand[k];
     b.uniformCode[b.uniformCount++] = {scalar_ops::kTable[p.instrs[k].opcode], p.instrs[k].immediate, operand[0], operand[1], operand[2], int16_t(v)};
-    if (!f.vectorUse[v]) continue;
+    if (!isStored(v)) continue;
     slots.take(v);
     mayReuse[v] = false;
+  }
+  b.uniformCells = b.cellCount;
+  for (int i = b.isEpilogue; i < b.inputCount; i++) {
+    Binding::Operand& x = b.operand[i];
+    if (!loaded[i] && x.colStride == 0 && b.cols > 1 && !isStored(i)) x.rowCell = int16_t(b.cellCount++);
   }
   auto load = [&](int i) {
     if (loaded[i]) return;
@@ -185,16 +188,21 @@ static inline void size(Binding& b) {
   for (int v = 0; v < b.valueCount; v++) wide |= b.valueClass[v] == RegisterClass::F64;
   for (int s = 0; s < b.storeCount; s++) streams |= b.operand[b.inputCount + s].streams;
   const int64_t element = wide ? 8 : 4;
-  // A single instruction between views goes through memory once whatever the tile; otherwise registers and what is streamed past them share L1. A tile that is
-  // written past the caches is shorter: reading and writing memory in longer turns is slower than both at once.
-  int64_t length = b.codeCount <= 2 && b.slotCount == 0 ? 8192 : streams ? 512 : 1024;
+  int arrays = 0;                                   // that are read
+  for (int i = b.isEpilogue; i < b.inputCount; i++) arrays += !b.operand[i].isUniform && b.operand[i].rowCell < 0;
+  const bool isChain = arrays < 2 && b.storeCount == 1 && !b.isEpilogue;
+  // A single instruction between views goes through memory once whatever the tile; otherwise registers and what is streamed past them share L1, and a pass costs
+  // as much as some 15 vectors before its first one. A tile that is written past the caches is shorter where passes are few: reading and writing memory in longer
+  // turns is slower than both at once.
+  const bool isLong = b.codeCount > 4;
+  int64_t length = b.codeCount <= 2 && b.slotCount == 0 ? 8192 : streams ? (isLong ? 1024 : 512) : isChain ? 2048 : 1024;
   while (length > 128 && length * element * b.slotCount > Binding::kTileBudget) length /= 2;
   b.tileLength = length;
   // Transposed views are read along their columns, one cache line (16 rows of floats) each: the tile is that high and as wide as it can be.
   b.tileCols = b.transposed ? length / 16 : length;
   b.slotBytes = length * element;
   b.spreadLength = b.rows * b.cols < length ? b.rows * b.cols : length;
-  b.prefetches = b.codeCount > 4 && b.rows * b.cols * element > Binding::kPrefetchFrom;
+  b.prefetches = isLong && !isChain && b.rows * b.cols * element > Binding::kPrefetchFrom;   // one stream the processor sees itself
   for (int o = 0; o < b.inputCount + b.storeCount; o++) {
     Binding::Operand& x = b.operand[o];
     x.comesAhead = x.isMatrix() && !x.streams;
