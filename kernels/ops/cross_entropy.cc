@@ -5,7 +5,7 @@
 //   dx_c   = k ((1 - s) w_t (p_c - [c = t]) + s / C (W p_c - w_c)),  W = sum_c w_c, k = gradient of loss_r
 // The negative log likelihood is the same with log p = x: then the gradient is -k w_t at the label only.
 //
-// crossEntropy         in: x [rows, C], label i32 (rows elements, any shape), w [C] if there is one
+// crossEntropy         in: x [rows, C] or, without smoothing, [outer, C, inner] with outer * inner rows; label i32 (rows elements, any shape), w [C] if there is one
 //                      out: loss (one, or one per row), sum of w_t over the rows that count, [rows, 2]: max and ln(sum)
 // crossEntropyBackward in: x, label, the second and third output, gradient of the loss, w; out: dx
 // attrs: ignored label, s, reduction (0 none, 1 sum, 2 mean: by the sum of w_t), 1 where x is log p already, what errors add to the row of a label vector
@@ -18,6 +18,7 @@ namespace crossentropy {
 enum Reduction { kNone = 0, kSum = 1, kMean = 2 };
 
 struct Call {
+  rows::Slices slices;
   int64_t rowCount, classes, ignored, firstRow;
   double smoothing;
   int reduction;
@@ -52,20 +53,24 @@ static int checkLabels(const Call& call, const View& view, const Context& contex
 
 // Reads what both kernels have in common; `first` is the number of inputs before the weights.
 static bool readCall(const Step& step, int first, Call& call) {
-  if ((step.inCount != first && step.inCount != first + 1) || step.attrCount != 5 || step.in[0].rank != 2) return false;
+  if ((step.inCount != first && step.inCount != first + 1) || step.attrCount != 5) return false;
   const View& x = step.in[0];
-  if (x.dtype != DType::F32 && x.dtype != DType::F64) return false;
-  call.rowCount = x.shape[0];
-  call.classes = x.shape[1];
+  if ((x.dtype != DType::F32 && x.dtype != DType::F64) || !rows::Slices::fit(x, x.dtype)) return false;
+  call.slices = rows::Slices(x);
+  call.rowCount = call.slices.count();
+  call.classes = call.slices.n;
   call.ignored = int64_t(step.attrs[0]);
   call.smoothing = step.attrs[1];
   call.reduction = int(step.attrs[2]);
   call.logProbs = step.attrs[3] != 0;
   call.firstRow = int64_t(step.attrs[4]);
   call.label = static_cast<const int32_t*>(step.in[1].data);
-  return call.reduction >= kNone && call.reduction <= kMean && rows::packed(x) && rows::isVector(step.in[1], DType::I32, call.rowCount) &&
+  const bool mayBeCube = call.slices.inner == 1 || (!call.logProbs && call.smoothing == 0);
+  return call.reduction >= kNone && call.reduction <= kMean && mayBeCube && rows::isVector(step.in[1], DType::I32, call.rowCount) &&
          (step.inCount == first || rows::isVector(step.in[first], x.dtype, call.classes));
 }
+
+static int noMemory(const Call& call, const Context& context) { return rows::fail(context, nameOf(call), "no working memory"); }
 
 static int64_t lossCount(const Call& call) { return call.reduction == kNone ? call.rowCount : 1; }
 
@@ -93,10 +98,10 @@ template <class T> static double rowLoss(const Call& call, const T* x, const T* 
 }
 
 // Whether rows are computed as many at a time as there are lanes.
-template <class T> static bool goesByLanes(const Call& call) { return rows::areShort<T>(call.rowCount, call.classes) && !call.logProbs && call.smoothing == 0; }
+template <class T> static bool goesByLanes(const Call& call) { return call.slices.goByLanes<T>() && !call.logProbs && call.smoothing == 0; }
 
-// Max and ln(sum) of each of a group of short rows.
-template <class T> static void shortStats(const rows::Turned<T>& x, double* logSum, T* top) {
+// Max and ln(sum) of each of a group of rows.
+template <class T> static void lanesStats(const rows::Turned<T>& x, double* logSum, T* top) {
   const Vec<T> largest = rows::largestOf(x);
   rows::WideSum<T> total;
   for (int64_t c = 0; c < x.n; c++) total.add(expDown(x.get(c) - largest));
@@ -110,12 +115,17 @@ template <class T> static int forward(const Step& step, const Context& context, 
   const T* w = step.inCount > 2 ? static_cast<const T*>(step.in[2].data) : nullptr;
   T* loss = static_cast<T*>(step.out[0].data);
   T* stats = static_cast<T*>(step.out[2].data);
+  const bool byLanes = goesByLanes<T>(call);
   // Every task leaves its sums of losses and weights; they are added in order.
-  const int64_t grain = rows::grain(call.classes), tasks = rows::ceilDiv(call.rowCount, grain);
-  double* part = static_cast<double*>(context.scratch(context.pool, 0, uint64_t(rows::larger(tasks, 1)) * 2 * sizeof(double)));
-  if (!part) return rows::fail(context, nameOf(call), "no working memory for the partial sums");
-  const bool isShort = goesByLanes<T>(call);
-  parallelFor(context, call.rowCount, grain, [=, &call](int64_t begin, int64_t end, int) {
+  const int64_t grain = call.slices.grain<T>(), tasks = rows::ceilDiv(call.rowCount, grain), partBytes = rows::ceilDiv(rows::larger(tasks, 1), 4) * 64;
+  const int64_t ownBytes = byLanes ? call.slices.memoryBytes<T>() : 0;   // of a worker; the first one's lies behind the sums
+  char* const first = static_cast<char*>(context.scratch(context.pool, 0, uint64_t(partBytes + ownBytes)));
+  if (!first) return noMemory(call, context);
+  double* const part = reinterpret_cast<double*>(first);
+  bool failed = false;
+  parallelFor(context, call.rowCount, grain, [=, &call, &context, &failed](int64_t begin, int64_t end, int worker) {
+    char* const memory = worker == 0 || ownBytes == 0 ? first + partBytes : static_cast<char*>(context.scratch(context.pool, worker, uint64_t(ownBytes)));
+    if (!memory) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
     double lossSum = 0, weightSum = 0;
     const auto add = [&](int64_t r, const auto& lossOf) {
       const int32_t t = call.label[r];
@@ -129,19 +139,21 @@ template <class T> static int forward(const Step& step, const Context& context, 
       lossSum += value;
       if (call.reduction == kNone) loss[r] = T(value);
     };
-    if (isShort) {
-      rows::Turned<T> turned(call.classes);
-      rows::eachGroup<T>(begin, end, [&](int64_t first, int64_t count) {
-        double logSum[kLanes<T>];
-        T top[kLanes<T>];
-        turned.read(x + first * call.classes, count);
-        shortStats(turned, logSum, top);
-        for (int64_t lane = 0; lane < count; lane++)
-          add(first + lane, [&](int32_t t, double weight) {
-            T* const stat = stats + 2 * (first + lane);
-            stat[0] = top[lane], stat[1] = T(logSum[lane]);
-            return weight * (logSum[lane] - (double(turned.at(t, lane)) - double(top[lane])));
-          });
+    if (byLanes) {
+      rows::Turned<T> turned(call.slices, memory);
+      call.slices.eachGroup<T>(begin, end, [&](int64_t first, int64_t count) {
+        turned.read(x, first, count);
+        rows::eachVector<T>(count, [&](int64_t begin, int64_t some) {
+          double logSum[kLanes<T>];
+          T top[kLanes<T>];
+          lanesStats(turned, logSum, top);
+          for (int64_t lane = 0; lane < some; lane++)
+            add(first + begin + lane, [&](int32_t t, double weight) {
+              T* const stat = stats + 2 * (first + begin + lane);
+              stat[0] = top[lane], stat[1] = T(logSum[lane]);
+              return weight * (logSum[lane] - (double(turned.at(t, lane)) - double(top[lane])));
+            });
+        }, turned);
       });
     } else {
       for (int64_t r = begin; r < end; r++) add(r, [&](int32_t t, double weight) { return rowLoss(call, x + r * call.classes, w, weight, t, stats + 2 * r); });
@@ -149,6 +161,7 @@ template <class T> static int forward(const Step& step, const Context& context, 
     part[2 * (begin / grain)] = lossSum;
     part[2 * (begin / grain) + 1] = weightSum;
   });
+  if (failed) return noMemory(call, context);
   double lossSum = 0, weightSum = 0;
   for (int64_t i = 0; i < tasks; i++) lossSum += part[2 * i], weightSum += part[2 * i + 1];
   *static_cast<T*>(step.out[1].data) = T(weightSum);
@@ -193,8 +206,8 @@ template <bool kStream, class T> static void rowGradient(const Call& call, const
   else fillRow<kStream>(dx, n, t, own, [=](int64_t i, int lanes) { return p(i, lanes) * scale - rows::get(w + i, lanes) * shift; });
 }
 
-// The gradients of a group of short rows without smoothing, from the first one on; see fillRow for the entry at the label.
-template <class T> static void shortGradients(rows::Turned<T>& x, const Call& call, const T* stats, const int32_t* label, const double* own, int64_t count) {
+// The gradients of a group of rows without smoothing, from the first one on; see fillRow for the entry at the label.
+template <class T> static void lanesGradients(rows::Turned<T>& x, const Call& call, const T* stats, const int32_t* label, const double* own, int64_t count) {
   constexpr int L = kLanes<T>;
   T top[L] = {}, logSum[L] = {}, scales[L] = {}, atLabel[L] = {};
   for (int64_t lane = 0; lane < count; lane++) top[lane] = stats[2 * lane], logSum[lane] = stats[2 * lane + 1], scales[lane] = T(own[lane]);
@@ -211,7 +224,7 @@ template <class T> static void shortGradients(rows::Turned<T>& x, const Call& ca
   }
 }
 
-template <class T> static void backward(const Step& step, const Context& context, const Call& call) {
+template <class T> static int backward(const Step& step, const Context& context, const Call& call) {
   const T* x = static_cast<const T*>(step.in[0].data);
   const double weightSum = double(*static_cast<const T*>(step.in[2].data));
   const T* stats = static_cast<const T*>(step.in[3].data);
@@ -223,18 +236,26 @@ template <class T> static void backward(const Step& step, const Context& context
   if (w) rows::sums<T, 1>(n, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(w + i, lanes); });
   const double weightTotal = total[0], scale = call.reduction == kMean ? 1 / weightSum : 1;
   const auto slope = [=, &call](int64_t r) { return double(gradient[call.reduction == kNone ? r : 0]) * scale; };
-  if (goesByLanes<T>(call))
-    return parallelFor(context, call.rowCount, rows::grain(n), [=, &call](int64_t begin, int64_t end, int) {
-      rows::Turned<T> turned(n);
-      rows::eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {
-        const int32_t* const label = call.label + r;
-        double own[kLanes<T>];
-        for (int64_t lane = 0; lane < count; lane++) own[lane] = label[lane] == call.ignored ? 0 : slope(r + lane) * (w ? double(w[label[lane]]) : 1);
-        turned.read(x + r * n, count);
-        shortGradients(turned, call, stats + 2 * r, label, own, count);
-        turned.write(dx + r * n, count);
+  if (goesByLanes<T>(call)) {
+    const uint64_t bytes = uint64_t(call.slices.memoryBytes<T>());
+    bool failed = false;
+    parallelFor(context, call.rowCount, call.slices.grain<T>(), [&](int64_t begin, int64_t end, int worker) {
+      void* const memory = bytes ? context.scratch(context.pool, worker, bytes) : nullptr;
+      if (bytes && !memory) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+      rows::Turned<T> turned(call.slices, memory);
+      call.slices.eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {
+        turned.read(x, r, count);
+        rows::eachVector<T>(count, [&](int64_t first, int64_t some) {
+          const int32_t* const label = call.label + r + first;
+          double own[kLanes<T>];
+          for (int64_t lane = 0; lane < some; lane++) own[lane] = label[lane] == call.ignored ? 0 : slope(r + first + lane) * (w ? double(w[label[lane]]) : 1);
+          lanesGradients(turned, call, stats + 2 * (r + first), label, own, some);
+        }, turned);
+        turned.write(dx, r, count);
       });
     });
+    return failed ? noMemory(call, context) : 0;
+  }
   const auto rowOf = isLarge(call.rowCount * n * int64_t(sizeof(T))) ? rowGradient<true, T> : rowGradient<false, T>;
   parallelFor(context, call.rowCount, rows::grain(n), [=, &call](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; r++) {
@@ -245,6 +266,7 @@ template <class T> static void backward(const Step& step, const Context& context
     }
     fenceStream();
   });
+  return 0;
 }
 
 }  // namespace crossentropy
@@ -263,12 +285,10 @@ static int runCrossEntropyBackward(const Step& step, const Context& context) {
   const DType dtype = step.in[0].dtype;
   const bool fits = step.inCount >= 5 && step.outCount == 1 && crossentropy::readCall(step, 5, call) && rows::isVector(step.in[2], dtype, 1) &&
                     rows::isMatrix(step.in[3], dtype, call.rowCount, 2) && rows::isVector(step.in[4], dtype, crossentropy::lossCount(call)) &&
-                    rows::isMatrix(step.out[0], dtype, call.rowCount, call.classes);
+                    call.slices.fits(step.out[0], dtype);
   if (!fits) return rows::fail(context, "crossEntropyBackward", "inputs, outputs or attributes do not fit together");
   if (crossentropy::checkLabels(call, step.in[1], context)) return 1;
-  if (dtype == DType::F32) crossentropy::backward<float>(step, context, call);
-  else crossentropy::backward<double>(step, context, call);
-  return 0;
+  return dtype == DType::F32 ? crossentropy::backward<float>(step, context, call) : crossentropy::backward<double>(step, context, call);
 }
 
 }  // namespace GRAFT_ISA_NS

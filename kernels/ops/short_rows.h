@@ -1,5 +1,6 @@
-// Rows too short to fill vectors: as many as a vector has lanes are turned round in the first-level cache, element c of each to vector c, and computed side by
-// side. What costs most for a short row, adding up lanes, a logarithm, a division, is then done for all of them at once.
+// Slices of a cube [outer, n, inner] along n, as many side by side as a vector has lanes, a lane for each: the columns of its matrices as they lie, and rows
+// (inner 1) too short to fill vectors, turned round in the first-level cache, element c of each to vector c. What costs most for a short row, adding up lanes,
+// a logarithm, a division, is then done for all of them at once.
 #pragma once
 #include "../simd/transpose.h"
 #include "rows.h"
@@ -8,23 +9,79 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace rows {
 
-constexpr int64_t kShort = 64;   // elements
+constexpr int64_t kShort = 64;   // elements of a row or column
 
-template <class T> static inline bool areShort(int64_t rowCount, int64_t n) { return n <= kShort && rowCount >= kLanes<T>; }
+struct Slices {
+  int64_t outer = 0, n = 0, inner = 1;
 
-// Rows of n elements, a lane for each.
+  Slices() = default;
+  // Of a matrix [rows, n] or a cube [outer, n, inner].
+  explicit Slices(const View& v) : outer(v.shape[0]), n(v.shape[1]), inner(v.rank == 3 ? v.shape[2] : 1) {}
+  static bool fit(const View& v, DType dtype) { return v.dtype == dtype && packed(v) && (v.rank == 2 || v.rank == 3); }
+  bool fits(const View& v, DType dtype) const {
+    return fit(v, dtype) && v.shape[0] == outer && v.shape[1] == n && (v.rank == 3 ? v.shape[2] : 1) == inner;
+  }
+  int64_t count() const { return outer * inner; }
+  // Whether a lane for each is the way: long rows fill vectors by themselves.
+  template <class T> bool goByLanes() const { return inner > 1 || (n <= kShort && outer >= kLanes<T>); }
+  // Slices that are held at once: of columns, whose rows are read in runs, as many vectors as fit in half of the first-level cache.
+  template <class T> int64_t width() const {
+    constexpr int64_t L = kLanes<T>, most = 16384 / int64_t(sizeof(T));
+    return inner == 1 || n * L > most ? L : smaller(most / larger(n, 1) / L * L, 16 * L);
+  }
+  // Slices per task.
+  template <class T> int64_t grain() const { return inner == 1 ? rows::grain(n) : ceilDiv(rows::grain(n), width<T>()) * width<T>(); }
+  // Bytes that a Turned needs besides its own.
+  template <class T> int64_t memoryBytes() const { return inner == 1 ? 0 : n * width<T>() * int64_t(sizeof(T)); }
+  // body(first, how many) for slices [begin, end), as many at a time as are held at once, of one matrix.
+  template <class T, class F> void eachGroup(int64_t begin, int64_t end, const F& body) const {
+    for (int64_t r = begin; r < end;) {
+      int64_t count = smaller(width<T>(), end - r);
+      if (inner > 1) count = smaller(count, inner - r % inner);
+      body(r, count);
+      r += count;
+    }
+  }
+};
+
+// Slices of n elements in a cache. get, put and at are of those in the vector from slice `lane` on, see eachVector.
 template <class T> struct Turned {
   static constexpr int L = kLanes<T>;
-  alignas(64) T data[kShort * L] = {};
-  int64_t n;
+  alignas(64) T own[kShort * L] = {};
+  const Slices& slices;
+  const int64_t n, step;
+  T *const data, *lanes;
 
-  explicit Turned(int64_t n_) : n(n_) {}
-  void read(const T* x, int64_t count) { transpose(x, n, data, L, n, count); }
-  void write(T* y, int64_t count) const { transpose(data, L, y, n, count, n); }
-  Vec<T> get(int64_t c) const { return load(data + c * L); }
-  void put(int64_t c, Vec<T> v) { store(data + c * L, v); }
-  T& at(int64_t c, int64_t row) { return data[c * L + row]; }
+  Turned(const Slices& slices_, void* memory)
+      : slices(slices_), n(slices_.n), step(slices_.width<T>()), data(slices_.inner == 1 ? own : static_cast<T*>(memory)), lanes(data) {}
+  void read(const T* x, int64_t first, int64_t count) {
+    if (slices.inner == 1) return transpose(x + first * n, n, data, L, n, count);
+    const T* from = x + place(first);
+    for (int64_t c = 0; c < n; c++, from += slices.inner)
+      rows::each<T>(count, [&](int64_t i, int some) { store(data + c * step + i, rows::get(from + i, some)); });
+  }
+  void write(T* y, int64_t first, int64_t count) const {
+    if (slices.inner == 1) return transpose(data, L, y + first * n, n, count, n);
+    T* to = y + place(first);
+    for (int64_t c = 0; c < n; c++, to += slices.inner)
+      rows::each<T>(count, [&](int64_t i, int some) { rows::put(to + i, load(data + c * step + i), some); });
+  }
+  Vec<T> get(int64_t c) const { return load(lanes + c * step); }
+  void put(int64_t c, Vec<T> v) { store(lanes + c * step, v); }
+  T& at(int64_t c, int64_t lane) { return lanes[c * step + lane]; }
+
+ private:
+  int64_t place(int64_t first) const { return first / slices.inner * n * slices.inner + first % slices.inner; }
 };
+
+// body(lane, how many) for each vector of `count` slices, which the given Turned then show.
+template <class T, class F, class... Others> static inline void eachVector(int64_t count, const F& body, Turned<T>& x, Others&... others) {
+  for (int64_t lane = 0; lane < count; lane += kLanes<T>) {
+    x.lanes = x.data + lane;
+    ((others.lanes = others.data + lane), ...);
+    body(lane, smaller(kLanes<T>, count - lane));
+  }
+}
 
 // A sum in double for each lane.
 template <class T> struct WideSum;
@@ -41,15 +98,13 @@ template <> struct WideSum<float> {
   double at(int64_t lane) const { return lane < kLanes<double> ? low[lane] : high[lane - kLanes<double>]; }
 };
 
-// body(first row, how many) for rows [begin, end), as many at a time as there are lanes.
-template <class T, class F> static inline void eachGroup(int64_t begin, int64_t end, const F& body) {
-  for (int64_t r = begin; r < end; r += kLanes<T>) body(r, smaller(kLanes<T>, end - r));
-}
-
 template <class T> static inline Vec<T> largestOf(const Turned<T>& x) {
-  Vec<T> top = x.get(0);
-  for (int64_t c = 1; c < x.n; c++) top = maximum(top, x.get(c));
-  return top;
+  const int64_t n = x.n;
+  Vec<T> even = x.get(0), odd = even;   // two chains
+  int64_t c = 1;
+  for (; c + 2 <= n; c += 2) even = maximum(even, x.get(c)), odd = maximum(odd, x.get(c + 1));
+  if (c < n) even = maximum(even, x.get(c));
+  return maximum(even, odd);
 }
 
 }  // namespace rows

@@ -1,4 +1,4 @@
-// softmax y = e^x / sum e^x and its logarithm over the rows of a matrix, with their gradients.
+// softmax y = e^x / sum e^x and its logarithm over the rows of a matrix [rows, n] or along n of a cube [outer, n, inner], with their gradients.
 // attrs: 1 for the logarithm, 0 otherwise.
 #include "short_rows.h"
 
@@ -49,8 +49,8 @@ template <class T, bool kStream> static void backward(const T* y, const T* dy, T
   });
 }
 
-// The same for short rows, a lane for each.
-template <class T> static void forwardShort(rows::Turned<T>& x, bool logarithm) {
+// The same, a lane for each slice.
+template <class T> static void forwardLanes(rows::Turned<T>& x, bool logarithm) {
   const Vec<T> top = rows::largestOf(x);
   rows::WideSum<T> total;
   for (int64_t c = 0; c < x.n; c++) {
@@ -62,81 +62,92 @@ template <class T> static void forwardShort(rows::Turned<T>& x, bool logarithm) 
   for (int64_t c = 0; c < x.n; c++) x.put(c, logarithm ? x.get(c) - logSum : x.get(c) * scale);
 }
 
-template <class T> static void backwardShort(const rows::Turned<T>& y, rows::Turned<T>& dy, bool logarithm) {
+template <class T> static void backwardLanes(const rows::Turned<T>& y, rows::Turned<T>& dy, bool logarithm) {
   rows::WideSum<T> total;
   for (int64_t c = 0; c < y.n; c++) total.add(logarithm ? dy.get(c) : dy.get(c) * y.get(c));
   const Vec<T> sum = total.map([](VecD wide) { return wide; });
   for (int64_t c = 0; c < y.n; c++) dy.put(c, logarithm ? dy.get(c) - exp(y.get(c)) * sum : y.get(c) * (dy.get(c) - sum));
 }
 
-// in: matrices [rows, n] (x; or y and dy), out: one such matrix
+// in: matrices or cubes (x; or y and dy), out: one more
 static bool fits(const Step& step, int inputs) {
-  if (step.inCount != inputs || step.outCount != 1 || step.attrCount != 1 || step.in[0].rank != 2) return false;
+  if (step.inCount != inputs || step.outCount != 1 || step.attrCount != 1) return false;
   const DType dtype = step.in[0].dtype;
-  if (dtype != DType::F32 && dtype != DType::F64) return false;
-  const int64_t rowCount = step.in[0].shape[0], n = step.in[0].shape[1];
-  for (int i = 0; i < inputs; i++) if (!rows::isMatrix(step.in[i], dtype, rowCount, n)) return false;
-  return rows::isMatrix(step.out[0], dtype, rowCount, n);
+  if ((dtype != DType::F32 && dtype != DType::F64) || !rows::Slices::fit(step.in[0], dtype)) return false;
+  const rows::Slices slices(step.in[0]);
+  return slices.fits(step.in[inputs - 1], dtype) && slices.fits(step.out[0], dtype);
 }
 
-template <class T> static void runForward(const Step& step, const Context& context) {
-  const int64_t n = step.in[0].shape[1];
+// task(begin, end, memory) for slices [begin, end), with the memory of `count` Turned; 1 where there is none.
+template <class T, class F> static int eachByLanes(const Context& context, const rows::Slices& slices, int count, const F& task) {
+  const uint64_t bytes = uint64_t(slices.memoryBytes<T>() * count);
+  bool failed = false;
+  parallelFor(context, slices.count(), slices.grain<T>(), [&](int64_t begin, int64_t end, int worker) {
+    char* const memory = bytes ? static_cast<char*>(context.scratch(context.pool, worker, bytes)) : nullptr;
+    if (bytes && !memory) __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+    else task(begin, end, memory);
+  });
+  return failed ? rows::fail(context, "softmax", "no memory for a group of columns") : 0;
+}
+
+template <class T> static int runForward(const Step& step, const Context& context) {
+  const rows::Slices slices(step.in[0]);
+  const int64_t n = slices.n;
   const bool logarithm = step.attrs[0] != 0;
   const T* x = static_cast<const T*>(step.in[0].data);
   T* y = static_cast<T*>(step.out[0].data);
-  if (n == 0) return;
-  if (rows::areShort<T>(step.in[0].shape[0], n))
-    return parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
-      rows::Turned<T> turned(n);
-      rows::eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {
-        turned.read(x + r * n, count);
-        forwardShort(turned, logarithm);
-        turned.write(y + r * n, count);
+  if (n == 0 || slices.count() == 0) return 0;
+  if (slices.goByLanes<T>())
+    return eachByLanes<T>(context, slices, 1, [&](int64_t begin, int64_t end, char* memory) {
+      rows::Turned<T> turned(slices, memory);
+      slices.eachGroup<T>(begin, end, [&](int64_t first, int64_t count) {
+        turned.read(x, first, count);
+        rows::eachVector<T>(count, [&](int64_t, int64_t) { forwardLanes(turned, logarithm); }, turned);
+        turned.write(y, first, count);
       });
     });
-  rows::eachRow(context, y, step.in[0].shape[0], n, [=, &context](int64_t r, int worker, auto stream) {
+  rows::eachRow(context, y, slices.outer, n, [=, &context](int64_t r, int worker, auto stream) {
     T* const row = y + r * n;
     T* const held = stream.value ? static_cast<T*>(context.scratch(context.pool, worker, uint64_t(n) * sizeof(T))) : row;
     if (held) forward<T, stream.value>(x + r * n, row, held, n, logarithm);
     else forward<T, false>(x + r * n, row, row, n, logarithm);
   });
+  return 0;
 }
 
-template <class T> static void runBackward(const Step& step, const Context& context) {
-  const int64_t n = step.in[0].shape[1];
+template <class T> static int runBackward(const Step& step, const Context& context) {
+  const rows::Slices slices(step.in[0]);
+  const int64_t n = slices.n;
   const bool logarithm = step.attrs[0] != 0;
   const T* y = static_cast<const T*>(step.in[0].data);
   const T* dy = static_cast<const T*>(step.in[1].data);
   T* dx = static_cast<T*>(step.out[0].data);
-  if (n == 0) return;
-  if (rows::areShort<T>(step.in[0].shape[0], n))
-    return parallelFor(context, step.in[0].shape[0], rows::grain(n), [=](int64_t begin, int64_t end, int) {
-      rows::Turned<T> turned(n), slopes(n);
-      rows::eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {
-        turned.read(y + r * n, count), slopes.read(dy + r * n, count);
-        backwardShort(turned, slopes, logarithm);
-        slopes.write(dx + r * n, count);
+  if (n == 0 || slices.count() == 0) return 0;
+  if (slices.goByLanes<T>())
+    return eachByLanes<T>(context, slices, 2, [&](int64_t begin, int64_t end, char* memory) {
+      rows::Turned<T> turned(slices, memory), slopes(slices, memory + slices.memoryBytes<T>());
+      slices.eachGroup<T>(begin, end, [&](int64_t first, int64_t count) {
+        turned.read(y, first, count), slopes.read(dy, first, count);
+        rows::eachVector<T>(count, [&](int64_t, int64_t) { backwardLanes(turned, slopes, logarithm); }, turned, slopes);
+        slopes.write(dx, first, count);
       });
     });
-  rows::eachRow(context, dx, step.in[0].shape[0], n, [=](int64_t r, int, auto stream) {
+  rows::eachRow(context, dx, slices.outer, n, [=](int64_t r, int, auto stream) {
     backward<T, stream.value>(y + r * n, dy + r * n, dx + r * n, n, logarithm);
   });
+  return 0;
 }
 
 }  // namespace softmax
 
 static int runSoftmax(const Step& step, const Context& context) {
-  if (!softmax::fits(step, 1)) return rows::fail(context, "softmax", "needs one packed matrix in and one out, f32 or f64, and one attribute");
-  if (step.in[0].dtype == DType::F32) softmax::runForward<float>(step, context);
-  else softmax::runForward<double>(step, context);
-  return 0;
+  if (!softmax::fits(step, 1)) return rows::fail(context, "softmax", "needs one packed matrix or cube in and one out, f32 or f64, and one attribute");
+  return step.in[0].dtype == DType::F32 ? softmax::runForward<float>(step, context) : softmax::runForward<double>(step, context);
 }
 
 static int runSoftmaxBackward(const Step& step, const Context& context) {
-  if (!softmax::fits(step, 2)) return rows::fail(context, "softmaxBackward", "needs two packed matrices in and one out, f32 or f64, and one attribute");
-  if (step.in[0].dtype == DType::F32) softmax::runBackward<float>(step, context);
-  else softmax::runBackward<double>(step, context);
-  return 0;
+  if (!softmax::fits(step, 2)) return rows::fail(context, "softmaxBackward", "needs two packed matrices or cubes in and one out, f32 or f64, and one attribute");
+  return step.in[0].dtype == DType::F32 ? softmax::runBackward<float>(step, context) : softmax::runBackward<double>(step, context);
 }
 
 }  // namespace GRAFT_ISA_NS

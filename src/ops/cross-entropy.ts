@@ -1,5 +1,5 @@
 import { checkChoice, checkNumber, checkOptions, GraftError } from "../base/index.js";
-import { computeDType, isFloat, recordMany, sameShape, showShape, type Shape, type Tensor } from "../graph/index.js";
+import { computeDType, isFloat, recordMany, sameShape, showShape, sizeOf, type Shape, type Tensor } from "../graph/index.js";
 import { labelLossOp, type LabelLossAttrs } from "./cross-entropy-ops.js";
 import type { Reduction } from "./loss-reduction.js";
 import { permute, reshape } from "./movement.js";
@@ -40,7 +40,7 @@ function checkInput(name: string, input: Tensor, { weight, reduction = "mean", i
   return { classes, reduction: checkChoice(name, "reduction", reduction, reductions), ignoreIndex: checkNumber(name, "ignoreIndex", ignoreIndex, { whole: true }) };
 }
 
-/** The loss of class labels: input [B, C, d...] becomes rows [B * d..., C]. */
+/** The loss of class labels: input [B, C, d...] is a cube [B, C, d * ...], of whose columns the loss is taken, or becomes rows [B * d..., C] where no kernel does that. */
 function labelLoss(name: LabelLossAttrs["name"], input: Tensor, target: Tensor, options: NllLossOptions, smoothing: number): Tensor {
   const { classes, reduction, ignoreIndex } = checkInput(name, input, options);
   const expected: Shape = input.shape.filter((_, d) => d !== classDim(input));
@@ -49,9 +49,9 @@ function labelLoss(name: LabelLossAttrs["name"], input: Tensor, target: Tensor, 
   }
   if (isFloat(target.dtype)) throw new GraftError("dtype", `${name}: target is ${target.dtype} ${showShape(target.shape)}, but class labels are integers. Use target.to("i32").`);
   const dtype = computeDType(input.dtype);
-  const dims = input.shape.map((_, d) => d);
-  const last = input.ndim < 3 ? input : permute(input, [0, ...dims.slice(2), 1]); // [B, d..., C]
-  const rows = reshape(cast(last, dtype), [expected.reduce((n, size) => n * size, 1), classes]);
+  const isCube = input.ndim > 2 && name === "crossEntropy" && smoothing === 0;
+  const last = isCube || input.ndim < 3 ? input : permute(input, [0, ...expected.slice(1).map((_, d) => d + 2), 1]); // [B, d..., C]
+  const rows = reshape(cast(last, dtype), isCube ? [expected[0], classes, sizeOf(expected.slice(1))] : [sizeOf(expected), classes]);
   const weights = options.weight ? [cast(options.weight, dtype)] : [];
   const [loss] = recordMany(labelLossOp, [rows, cast(target, "i32"), ...weights], { name, ignoreIndex, smoothing, reduction, firstRow: 0 });
   return cast(loss, input.dtype);

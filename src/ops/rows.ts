@@ -9,16 +9,21 @@ import { iota } from "./source.js";
 export const floatKernel = (inputs: readonly Spec[], name: string, attrs: readonly number[]): KernelCall | undefined =>
   inputs[0].dtype === "f32" || inputs[0].dtype === "f64" ? { name, attrs } : undefined;
 
-/** ln(sum e^x) of the n values from `at`, in two parts so that nothing overflows: the maximum, and ln(sum e^(x - maximum)). */
-export function logSumOf(x: Float64Array, at: number, n: number): [top: number, logSum: number] {
+/** Slices along dim 1 of a matrix [rows, n] or a cube [outer, n, inner]: what softmax and cross entropy go along. */
+export function slicesOf({ shape: [outer, n, inner = 1] }: Spec): { count: number; n: number; inner: number; at: (slice: number) => number } {
+  return { count: outer * inner, n, inner, at: (slice) => Math.floor(slice / inner) * n * inner + (slice % inner) };
+}
+
+/** ln(sum e^x) of the n values from `at` on, `step` apart, in two parts so that nothing overflows: the maximum, and ln(sum e^(x - maximum)). */
+export function logSumOf(x: Float64Array, at: number, n: number, step: number): [top: number, logSum: number] {
   let top = -Infinity;
-  for (let i = at; i < at + n; i++) top = Number.isNaN(top) ? NaN : Math.max(top, x[i]);
+  for (let k = 0; k < n; k++) top = Number.isNaN(top) ? NaN : Math.max(top, x[at + k * step]);
   let total = 0;
-  for (let i = at; i < at + n; i++) total += Math.exp(x[i] - top);
+  for (let k = 0; k < n; k++) total += Math.exp(x[at + k * step] - top);
   return [top, Math.log(total)];
 }
 
-/** ln(softmax) of the rows of a matrix, from other ops. */
+/** ln(softmax) along dim 1, from other ops. */
 export const plainLogSoftmax = (x: Tensor): Tensor => sub(x, logsumexp(x, { dim: 1, keepdim: true }));
 
 /** Two columns [rows, 1] side by side; fused, unlike cat. */

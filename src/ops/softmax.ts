@@ -1,29 +1,29 @@
 import { computeDType, defineOp, normalizeDim, record, sizeOf, type RefArray, type Tensor } from "../graph/index.js";
-import { permute, reshape } from "./movement.js";
+import { reshape } from "./movement.js";
 import { asTensor } from "./operand.js";
 import { detach } from "./identity.js";
 import { max, sum } from "./reduce.js";
-import { floatKernel, logSumOf, plainLogSoftmax } from "./rows.js";
+import { floatKernel, logSumOf, plainLogSoftmax, slicesOf } from "./rows.js";
 import { cast, div, exp, mul, neg, requireFloat, sub } from "./scalar.js";
 
 type SoftmaxAttrs = { logarithm: boolean };
 
-/** Calls `body` with the place of every row of a matrix [rows, n]. */
-function eachRow(x: RefArray, body: (at: number, n: number) => void): void {
-  const [rows, n] = x.shape;
-  for (let r = 0; r < rows; r++) body(r * n, n);
+/** Calls `body` with where every slice begins, its length and its step. */
+function eachSlice(x: RefArray, body: (at: number, n: number, step: number) => void): void {
+  const { count, n, inner, at } = slicesOf(x);
+  for (let slice = 0; slice < count; slice++) body(at(slice), n, inner);
 }
 
-/** Softmax, or its logarithm, of the rows of a matrix. */
+/** Softmax, or its logarithm, along dim 1 of a matrix or a cube. */
 const softmaxOp = defineOp<SoftmaxAttrs>({
   name: "softmax",
   trait: "opaque",
   infer: ([x]) => ({ shape: x.shape, dtype: x.dtype }),
   vjp: ({ output, grad, attrs }) => [record(softmaxBackwardOp, [output, grad], attrs)],
   evaluate: ([x], { logarithm }, [y]) =>
-    eachRow(x, (at, n) => {
-      const [top, logSum] = logSumOf(x.data, at, n);
-      for (let i = at; i < at + n; i++) y.data[i] = logarithm ? x.data[i] - top - logSum : Math.exp(x.data[i] - top - logSum);
+    eachSlice(x, (at, n, step) => {
+      const [top, logSum] = logSumOf(x.data, at, n, step);
+      for (let i = at; i < at + n * step; i += step) y.data[i] = logarithm ? x.data[i] - top - logSum : Math.exp(x.data[i] - top - logSum);
     }),
   composite: ([x], { logarithm }) => {
     if (logarithm) return plainLogSoftmax(x);
@@ -40,10 +40,10 @@ const softmaxBackwardOp = defineOp<SoftmaxAttrs>({
   trait: "opaque",
   infer: ([y]) => ({ shape: y.shape, dtype: y.dtype }),
   evaluate: ([y, dy], { logarithm }, [dx]) =>
-    eachRow(y, (at, n) => {
+    eachSlice(y, (at, n, step) => {
       let total = 0;
-      for (let i = at; i < at + n; i++) total += logarithm ? dy.data[i] : dy.data[i] * y.data[i];
-      for (let i = at; i < at + n; i++) dx.data[i] = logarithm ? dy.data[i] - Math.exp(y.data[i]) * total : y.data[i] * (dy.data[i] - total);
+      for (let i = at; i < at + n * step; i += step) total += logarithm ? dy.data[i] : dy.data[i] * y.data[i];
+      for (let i = at; i < at + n * step; i += step) dx.data[i] = logarithm ? dy.data[i] - Math.exp(y.data[i]) * total : y.data[i] * (dy.data[i] - total);
     }),
   composite: ([y, dy], { logarithm }) =>
     logarithm ? sub(dy, mul(exp(y), sum(dy, { dim: 1, keepdim: true }))) : mul(y, sub(dy, sum(mul(dy, y), { dim: 1, keepdim: true }))),
@@ -51,17 +51,14 @@ const softmaxBackwardOp = defineOp<SoftmaxAttrs>({
   flops: ([y]) => sizeOf(y.shape) * 4,
 });
 
-/** Moves `dim` to the end, runs the op on the rows, and moves it back; bf16 and f16 are computed in f32. */
+/** The op along `dim`, of rows where that is the last; bf16 and f16 are computed in f32. */
 function alongDim(name: string, x: Tensor, dim: number, logarithm: boolean): Tensor {
   requireFloat(name, "x", asTensor(name, "x", x));
   const d = normalizeDim(name, dim, x.ndim);
   if (x.ndim === 0) return reshape(alongDim(name, reshape(x, [1]), 0, logarithm), []);
-  const last = x.ndim - 1;
-  const order = x.shape.map((_, i) => (i < d ? i : i < last ? i + 1 : d));
-  const moved = permute(cast(x, computeDType(x.dtype)), order);
-  const n = x.shape[d];
-  const rows = record(softmaxOp, [reshape(moved, [n === 0 ? 0 : x.size / n, n])], { logarithm });
-  return cast(permute(reshape(rows, moved.shape), order.map((_, i) => order.indexOf(i))), x.dtype);
+  const [outer, n, inner] = [sizeOf(x.shape.slice(0, d)), x.shape[d], sizeOf(x.shape.slice(d + 1))];
+  const slices = reshape(cast(x, computeDType(x.dtype)), d === x.ndim - 1 ? [outer, n] : [outer, n, inner]);
+  return cast(reshape(record(softmaxOp, [slices], { logarithm }), x.shape), x.dtype);
 }
 
 /**

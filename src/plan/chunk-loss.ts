@@ -75,7 +75,7 @@ function isLarge(value: Value): boolean {
   if ((value.op as unknown) !== labelLossOp || value.kind !== "op") return false;
   const [logits, target] = value.inputs;
   const { name, reduction } = attrsOf(value);
-  return name === "crossEntropy" && reduction !== "none" && target.shape.length === 1 && chunkCount(logits.shape, bytesPerElement(logits.dtype)) >= 2;
+  return logits.shape.length === 2 && name === "crossEntropy" && reduction !== "none" && target.shape.length === 1 && chunkCount(logits.shape, bytesPerElement(logits.dtype)) >= 2;
 }
 
 /** Who reads a value, of those that lead to something wanted. */

@@ -60,6 +60,7 @@ const cases: Readonly<Record<string, Build>> = {
     return F.cat([values, F.cast(order, "f32"), F.gather(x, 1, F.argsort(x, { dim: 1 })), F.cast(F.oneHot(labels, 5), "f32"), F.scatterAdd(x, 1, order, values), F.indexSelect(x, 1, F.argmin(F.reshape(arange(3), [3, 1]), { dim: 1 }))], 1);
   }),
   "element by element": module([5], (x) => F.cat([F.remainder(x, 0.7), F.trunc(F.mul(x, 3)), F.logSigmoid(x), F.expm1(x), F.log1p(F.abs(x)), F.round(F.mul(x, 4)), F.pow(F.abs(x), 1.5), F.maximum(x, F.flip(x, [1])), F.cast(F.floorDivide(F.cast(F.mul(x, 9), "i32"), 2), "f32"), F.cast(F.isnan(x), "f32")], 1)),
+  "softmax over the channels of images": module([3, 4, 5], (x) => F.add(F.softmax(x, 1), F.logSoftmax(F.mul(x, 2), 1))),
   "sums and statistics, also of the batch": module([5], (x) => F.cat([F.cumsum(x, 1), F.logSoftmax(x), F.sub(x, F.mean(x, { dim: 0, keepdim: true })), F.expand(F.std(x, { dim: 0, keepdim: true }), x.shape), F.prod(x, { dim: 1, keepdim: true }), F.max(x, { dim: 1, keepdim: true }), F.pad(x, [1, 2])], 1)),
 }; // prettier-ignore
 

@@ -15,6 +15,7 @@ function rowsOf(x: Value): Value {
 }
 
 const softmax: Translate = ({ builder, inputs: [x], attrs: { logarithm }, outputs: [spec] }) => {
+  if (spec.shape.length === 3) return builder.value(logarithm === true ? "LogSoftmax" : "Softmax", [x], x, { axis: int(1) });
   const rows = rowsOf(x);
   return builder.reshape(builder.value(logarithm === true ? "LogSoftmax" : "Softmax", [rows], rows, { axis: int(-1) }), spec.shape);
 };
