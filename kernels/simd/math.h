@@ -40,11 +40,24 @@ static inline VecD geluTanhGrad(VecD x, VecD dy) {
 static inline VecD gelu(VecD x) { return x * (0.5 + 0.5 * erf(x * kRootHalf)); }
 static inline VecD geluGrad(VecD x, VecD dy) { return dy * (0.5 + 0.5 * erf(x * kRootHalf) + x * (kBell * expDown(-0.5 * (x * x)))); }
 
-// e^(b ln a) of positive numbers, to f32 accuracy; ends far outside f32 are cut before they leave f64.
+// e^(b ln a) of what a float can hold from 0 to infinity, to 2^-27: ln(1 + f) = f + f^2 Q(f) for 1 + f in [sqrt(1/2), sqrt(2)), e^r = 1 + r + r^2 P(r) for
+// |r| < 0.347. Q and P are Chebyshev's polynomials of degree 11 (2^-34 of the logarithm, which b ln a makes 89 times as much at most) and 5 (2^-32), their
+// terms added in pairs (Estrin): a vector waits for the longest chain, and there are two behind each other. Ends far outside f32 are cut before they leave f64.
 static inline VecD powPositive(VecD a, VecD b) {
-  VecD t = b * log(a);
+  typedef VecOf<uint64_t>::type VecUL;
+  const auto pair = [](VecD x, double low, double high) { return low + x * high; };
+  const VecUL bits = VecUL(a), biased = (bits + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu)) >> 52;   // rounds up from sqrt(1/2) on, as in log
+  const VecD e = VecD(biased | 0x4330000000000000u) - (0x1p52 + 1023), f = VecD(bits - ((biased - 1023) << 52)) - 1, f2 = f * f, f4 = f2 * f2;
+  const VecD low = pair(f, -0.50000000004456335, 0.33333333619653824) + f2 * pair(f, -0.24999997692993609, 0.19999941130866822);
+  const VecD middle = pair(f, -0.16666823826926573, 0.14289164800185855) + f2 * pair(f, -0.1249823881958088, 0.11028403306854525);
+  const VecD high = pair(f, -0.099361413765132701, 0.099238798029241017) + f2 * pair(f, -0.097714493563827625, 0.053931296078182257);
+  const VecD y = e * 0.69314718055994531 + (f + f2 * (low + f4 * (middle + f4 * high))), inf = broadcast(__builtin_inf());
+  VecD t = b * (a == 0 ? -inf : a < inf ? y : inf);
   t = t > 200.0 ? broadcast(200.0) : t;
-  return exp(t < -200.0 ? broadcast(-200.0) : t);
+  t = t < -200.0 ? broadcast(-200.0) : t;
+  const VecD magic = broadcast(0x1.8p52), n = (t * 1.4426950408889634 + magic) - magic, r = t - n * 0.69314718055994531, r2 = r * r;
+  const VecD p = pair(r, 0.50000000134658092, 0.166666666816232314) + r2 * (pair(r, 0.0416664649252859054, 0.00833331092548090083) + r2 * pair(r, 0.00139336499963092504, 0.000198909908246736538));
+  return (1 + (r + r2 * p)) * powerOfTwo(n);
 }
 static inline VecF pow(VecF a, VecF b) {
   const VecF p = absolute(a), inf = broadcast(kInfinity), nan = broadcast(__builtin_nanf("")), one = broadcast(1.0f);
