@@ -6,10 +6,14 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace padding {
 
-// The steps of the input and the border, with dimensions merged that nothing pads and that x walks as one.
+constexpr int64_t kShortRow = 16;   // elements
+
+// The steps of the input and the border, with dimensions merged that nothing pads and that x walks as one. A short last dimension that nothing pads and x
+// walks another way is none of its own: then each place of the others is `inner` elements, `innerStride` apart in x.
 struct Box {
   int rank = 0;
-  int64_t size[kMaxRank], stride[kMaxRank], low[kMaxRank], high[kMaxRank];
+  int64_t size[kMaxRank], stride[kMaxRank], low[kMaxRank], high[kMaxRank], inner = 1, innerStride = 0;
+  int64_t width() const { return low[rank - 1] + size[rank - 1] + high[rank - 1]; }
 };
 
 static bool bind(Box& box, const Step& step) {
@@ -31,6 +35,9 @@ static bool bind(Box& box, const Step& step) {
     }
   }
   if (box.rank == 0) box.rank = 1, box.size[0] = 1, box.stride[0] = 1, box.low[0] = box.high[0] = 0;
+  const int last = box.rank - 1;
+  if (last > 0 && box.size[last] > 0 && box.size[last] <= kShortRow && box.low[last] == 0 && box.high[last] == 0)
+    box.inner = box.size[last], box.innerStride = box.stride[last], box.rank--;
   return true;
 }
 
@@ -38,25 +45,28 @@ template <class T> static inline void fill(T* to, int64_t count, T value) {
   for (int64_t i = 0; i < count; i++) to[i] = value;
 }
 
-// Positions from..to-1 of a row of the result. `row` is where the row of x begins, or NULL for a row of nothing but border.
-template <class T>
-static inline void writeRow(T* out, int64_t from, int64_t to, const T* row, int64_t size, int64_t stride, int64_t low, T value) {
-  if (!row) { fill(out + from, to - from, value); return; }
+// Places from..to-1 of a row of the result. `row` is where the row of x begins, or NULL for a row of nothing but border.
+template <class T> static inline void writeRow(const Box& box, T* out, int64_t from, int64_t to, const T* row, T value) {
+  const int64_t size = box.size[box.rank - 1], stride = box.stride[box.rank - 1], low = box.low[box.rank - 1], inner = box.inner, innerStride = box.innerStride;
+  if (!row) { fill(out + from * inner, (to - from) * inner, value); return; }
   const int64_t begin = lines::larger(from, low), end = lines::smaller(to, low + size);
-  if (from < begin) fill(out + from, lines::smaller(begin, to) - from, value);
+  if (from < begin) fill(out + from * inner, (lines::smaller(begin, to) - from) * inner, value);
   if (begin < end) {
     const T* source = row + (begin - low) * stride;
-    if (stride == 1) memcpy(out + begin, source, size_t(end - begin) * sizeof(T));
+    if (inner > 1) {
+      for (T* place = out + begin * inner; place < out + end * inner; place += inner, source += stride)
+        for (int64_t j = 0; j < inner; j++) place[j] = source[j * innerStride];
+    } else if (stride == 1) memcpy(out + begin, source, size_t(end - begin) * sizeof(T));
     else for (int64_t i = 0; i < end - begin; i++) out[begin + i] = source[i * stride];
   }
-  if (lines::larger(end, from) < to) fill(out + lines::larger(end, from), to - lines::larger(end, from), value);
+  if (lines::larger(end, from) < to) fill(out + lines::larger(end, from) * inner, (to - lines::larger(end, from)) * inner, value);
 }
 
 // body(row number, offset of x's row in elements or -1, from, to) over all rows of the result, long ones in pieces.
 template <class F>
 static void eachRow(const Context& context, const Box& box, const F& body) {
   const int last = box.rank - 1;
-  const int64_t width = box.low[last] + box.size[last] + box.high[last], piece = 1 << 15, pieces = lines::ceilDiv(width, piece);
+  const int64_t width = box.width(), piece = (1 << 15) / box.inner, pieces = lines::ceilDiv(width, piece);
   int64_t rows = 1;
   for (int d = 0; d < last; d++) rows *= box.low[d] + box.size[d] + box.high[d];
   parallelFor(context, rows * pieces, lines::larger(1, piece / lines::larger(1, lines::smaller(width, piece))), [&](int64_t begin, int64_t end, int) {
@@ -92,7 +102,7 @@ static int runPad(const Step& step, const Context& context) {
     return fail(context, "pad", "input, output and attributes do not fit");
   const View& x = step.in[0];
   const int last = box.rank - 1;
-  const int64_t width = box.low[last] + box.size[last] + box.high[last];
+  const int64_t width = box.width();
   const double value = step.attrs[step.attrCount - 1];
   if (x.buffer == -2) {   // positions: made, not read
     int32_t* to = static_cast<int32_t*>(step.out[0].data);
@@ -100,7 +110,9 @@ static int runPad(const Step& step, const Context& context) {
     padding::eachRow(context, box, [&](int64_t row, bool inside, int64_t offset, int64_t from, int64_t end) {
       for (int64_t c = from; c < end; c++) {
         const int64_t i = c - box.low[last];
-        to[row * width + c] = inside && i >= 0 && i < box.size[last] ? int32_t(x.offset + offset + i * box.stride[last]) : border;
+        const bool isBorder = !inside || i < 0 || i >= box.size[last];
+        for (int64_t j = 0; j < box.inner; j++)
+          to[(row * width + c) * box.inner + j] = isBorder ? border : int32_t(x.offset + offset + i * box.stride[last] + j * box.innerStride);
       }
     });
     return 0;
@@ -119,7 +131,7 @@ static int runPad(const Step& step, const Context& context) {
     T border;
     memcpy(&border, &pattern, sizeof border);
     padding::eachRow(context, box, [&](int64_t row, bool inside, int64_t offset, int64_t begin, int64_t end) {
-      padding::writeRow(to + row * width, begin, end, inside ? from + offset : nullptr, box.size[last], box.stride[last], box.low[last], border);
+      padding::writeRow(box, to + row * width * box.inner, begin, end, inside ? from + offset : nullptr, border);
     });
   });
   return 0;

@@ -8,7 +8,7 @@ import {
 } from "./shape.js";
 import { chunk, narrow, select, split, stack, unbind } from "./split.js";
 
-const { cast, mul, reshape, transpose } = F;
+const { cast, mul, permute, remainder, reshape, transpose } = F;
 
 const grid = (rows: number, cols: number): Tensor => reshape(arange(rows * cols), [rows, cols]);
 const all = (tensors: readonly Tensor[]): Promise<unknown[]> => Promise.all(tensors.map((t) => t.toArray()));
@@ -82,6 +82,15 @@ describe.each(backendNames)("shape functions on %s", (backend) => {
     ];
     cases.forEach((f, i) => expect(gradientError((x) => squared(f(x)), [[4, 4]]), `case ${i}`).toBeUndefined());
     expect(gradientError((x) => squared(pad(x, [0, 2])), [[2, 0]])).toBeUndefined();
+  });
+
+  it.each(["f32", "f64", "i32", "u8", "bf16"] as const)("pad before a short last dim that lies elsewhere in memory, %s", (dtype) => {
+    for (const inner of [2, 3, 16, 17]) {
+      const x = cast(remainder(reshape(arange(inner * 20), [inner, 4, 5]), 97), dtype);
+      const y = cast(pad(permute(x, [2, 1, 0]), [0, 0, 1, 2, 3, 0], { value: 99 }), "i32").dataSync();
+      const want = (a: number, b: number, c: number): number => (a < 3 || b < 1 || b > 4 ? 99 : (c * 20 + (b - 1) * 5 + a - 3) % 97);
+      expect(Array.from(y)).toEqual(Array.from({ length: 56 * inner }, (_, i) => want(Math.floor(i / (7 * inner)), Math.floor(i / inner) % 7, i % inner)));
+    }
   });
 
   it("work on large tensors whose rows are cut into pieces", () => {
