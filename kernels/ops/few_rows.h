@@ -14,34 +14,6 @@ constexpr int64_t kDotBytes = 40 << 10;        // of the few rows, which are rea
 constexpr int64_t kDotSteps = 512;             // unless sums would be too short
 constexpr int64_t kDotTasks = 8;               // fewer do not fill the threads
 
-// The sums over the lanes of four vectors.
-static GRAFT_FORCE_INLINE void sumFour(float* to, const VecF (&v)[4], bool add) {
-#if defined(__AVX512F__)
-  const auto low = [](VecF a, VecF b) { return VecF(_mm512_unpacklo_ps(__m512(a), __m512(b))); };
-  const auto high = [](VecF a, VecF b) { return VecF(_mm512_unpackhi_ps(__m512(a), __m512(b))); };
-  const VecF ab = low(v[0], v[1]) + high(v[0], v[1]), cd = low(v[2], v[3]) + high(v[2], v[3]);
-  const VecF all = VecF(_mm512_shuffle_ps(__m512(ab), __m512(cd), 0x44)) + VecF(_mm512_shuffle_ps(__m512(ab), __m512(cd), 0xee));
-  const Eight half = Eight(_mm512_castps512_ps256(__m512(all))) + Eight(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(__m512(all)), 1)));
-  Quad sum = Quad(_mm256_castps256_ps128(__m256(half))) + Quad(_mm256_extractf128_ps(__m256(half), 1));
-#elif defined(__AVX2__)
-  const auto low = [](VecF a, VecF b) { return VecF(_mm256_unpacklo_ps(__m256(a), __m256(b))); };
-  const auto high = [](VecF a, VecF b) { return VecF(_mm256_unpackhi_ps(__m256(a), __m256(b))); };
-  const VecF ab = low(v[0], v[1]) + high(v[0], v[1]), cd = low(v[2], v[3]) + high(v[2], v[3]);
-  const VecF all = VecF(_mm256_shuffle_ps(__m256(ab), __m256(cd), 0x44)) + VecF(_mm256_shuffle_ps(__m256(ab), __m256(cd), 0xee));
-  Quad sum = Quad(_mm256_castps256_ps128(__m256(all))) + Quad(_mm256_extractf128_ps(__m256(all), 1));
-#else
-  const Quad a = Quad(v[0]), b = Quad(v[1]), c = Quad(v[2]), d = Quad(v[3]);
-  const Quad ab = GRAFT_SHUFFLE(QuadIndex, a, b, 0, 4, 1, 5) + GRAFT_SHUFFLE(QuadIndex, a, b, 2, 6, 3, 7);
-  const Quad cd = GRAFT_SHUFFLE(QuadIndex, c, d, 0, 4, 1, 5) + GRAFT_SHUFFLE(QuadIndex, c, d, 2, 6, 3, 7);
-  Quad sum = GRAFT_SHUFFLE(QuadIndex, ab, cd, 0, 1, 4, 5) + GRAFT_SHUFFLE(QuadIndex, ab, cd, 2, 3, 6, 7);
-#endif
-  if (add) sum += loadAs<Quad>(to);
-  storeAs(to, sum);
-}
-static GRAFT_FORCE_INLINE void sumFour(double* to, const VecD (&v)[4], bool add) {
-  for (int c = 0; c < 4; c++) to[c] = (add ? to[c] : 0) + sumLanes<double>(v[c]);
-}
-
 // c[r][j] (+)= sum over k of a[r][k] * w[j][k] for R rows and C columns.
 template <int R, int C, class T, class S, class W>
 static void dotTile(T* c, int64_t ldc, const T* a, int64_t lda, const S* w, int64_t row, int64_t K, bool add) {

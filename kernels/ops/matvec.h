@@ -51,6 +51,34 @@ template <class T> static GRAFT_FORCE_INLINE T sumLanes(Vec<T> v) {
   return sum;
 }
 
+// The sums over the lanes of four vectors.
+static GRAFT_FORCE_INLINE void sumFour(float* to, const VecF (&v)[4], bool add) {
+#if defined(__AVX512F__)
+  const auto low = [](VecF a, VecF b) { return VecF(_mm512_unpacklo_ps(__m512(a), __m512(b))); };
+  const auto high = [](VecF a, VecF b) { return VecF(_mm512_unpackhi_ps(__m512(a), __m512(b))); };
+  const VecF ab = low(v[0], v[1]) + high(v[0], v[1]), cd = low(v[2], v[3]) + high(v[2], v[3]);
+  const VecF all = VecF(_mm512_shuffle_ps(__m512(ab), __m512(cd), 0x44)) + VecF(_mm512_shuffle_ps(__m512(ab), __m512(cd), 0xee));
+  const Eight half = Eight(_mm512_castps512_ps256(__m512(all))) + Eight(_mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(__m512(all)), 1)));
+  Quad sum = Quad(_mm256_castps256_ps128(__m256(half))) + Quad(_mm256_extractf128_ps(__m256(half), 1));
+#elif defined(__AVX2__)
+  const auto low = [](VecF a, VecF b) { return VecF(_mm256_unpacklo_ps(__m256(a), __m256(b))); };
+  const auto high = [](VecF a, VecF b) { return VecF(_mm256_unpackhi_ps(__m256(a), __m256(b))); };
+  const VecF ab = low(v[0], v[1]) + high(v[0], v[1]), cd = low(v[2], v[3]) + high(v[2], v[3]);
+  const VecF all = VecF(_mm256_shuffle_ps(__m256(ab), __m256(cd), 0x44)) + VecF(_mm256_shuffle_ps(__m256(ab), __m256(cd), 0xee));
+  Quad sum = Quad(_mm256_castps256_ps128(__m256(all))) + Quad(_mm256_extractf128_ps(__m256(all), 1));
+#else
+  const Quad a = Quad(v[0]), b = Quad(v[1]), c = Quad(v[2]), d = Quad(v[3]);
+  const Quad ab = GRAFT_SHUFFLE(QuadIndex, a, b, 0, 4, 1, 5) + GRAFT_SHUFFLE(QuadIndex, a, b, 2, 6, 3, 7);
+  const Quad cd = GRAFT_SHUFFLE(QuadIndex, c, d, 0, 4, 1, 5) + GRAFT_SHUFFLE(QuadIndex, c, d, 2, 6, 3, 7);
+  Quad sum = GRAFT_SHUFFLE(QuadIndex, ab, cd, 0, 1, 4, 5) + GRAFT_SHUFFLE(QuadIndex, ab, cd, 2, 3, 6, 7);
+#endif
+  if (add) sum += loadAs<Quad>(to);
+  storeAs(to, sum);
+}
+static GRAFT_FORCE_INLINE void sumFour(double* to, const VecD (&v)[4], bool add) {
+  for (int c = 0; c < 4; c++) to[c] = (add ? to[c] : 0) + sumLanes<double>(v[c]);
+}
+
 // y[i] = sum over k of x[k] * w[i * row + k], R rows at a time so that x is loaded once for all of them.
 template <int R, class T, class S, class W> static GRAFT_FORCE_INLINE void dotBlock(T* y, const T* x, const S* w, int64_t row, int64_t K) {
   constexpr int L = kLanes<T>;
@@ -61,11 +89,12 @@ template <int R, class T, class S, class W> static GRAFT_FORCE_INLINE void dotBl
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) sum[r][0] += W::vector(w + r * row + k) * x0, sum[r][1] += W::vector(w + r * row + k + L) * x1;
   }
-  for (int r = 0; r < R; r++) {
-    T total = sumLanes<T>(sum[r][0] + sum[r][1]);
-    for (int64_t i = k; i < K; i++) total += W::one(w + r * row + i) * x[i];
-    y[r] = total;
-  }
+  Vec<T> both[R];
+  for (int r = 0; r < R; r++) both[r] = sum[r][0] + sum[r][1];
+  if constexpr (R == 4) sumFour(y, both, false);
+  else for (int r = 0; r < R; r++) y[r] = sumLanes<T>(both[r]);
+  for (int r = 0; r < R; r++)
+    for (int64_t i = k; i < K; i++) y[r] += W::one(w + r * row + i) * x[i];
 }
 template <class T, class S, class W> static void dotRows(T* y, int64_t n, const T* x, const S* w, int64_t row, int64_t K) {
   int64_t i = 0;
