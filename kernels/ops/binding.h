@@ -115,14 +115,12 @@ static inline void describe(Binding& b) {
     if (b.isEpilogue && o == 0) {
       x = Binding::Operand{};
       x.isFlat = true;
-      x.rowCell = -1;
       continue;
     }
     const int64_t* stride = s.stride[o];
     x.colStride = stride[last];
     x.rowStride = last > 0 ? stride[last - 1] : 0;
     x.isFlat = x.isRowInvariant = true;
-    x.rowCell = -1;
     for (int d = 0; d + 1 < last; d++) x.isFlat &= stride[d] == stride[d + 1] * s.shape[d + 1];
     for (int d = 0; d < last; d++) x.isRowInvariant &= stride[d] == 0;
     x.isUniform = x.isRowInvariant && x.colStride == 0;

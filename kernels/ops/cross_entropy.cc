@@ -55,7 +55,7 @@ static int checkLabels(const Call& call, const View& view, const Context& contex
 static bool readCall(const Step& step, int first, Call& call) {
   if ((step.inCount != first && step.inCount != first + 1) || step.attrCount != 5) return false;
   const View& x = step.in[0];
-  if ((x.dtype != DType::F32 && x.dtype != DType::F64) || !rows::Slices::fit(x, x.dtype)) return false;
+  if (!rows::Slices::accept(x)) return false;
   call.slices = rows::Slices(x);
   call.rowCount = call.slices.count();
   call.classes = call.slices.n;
@@ -237,11 +237,7 @@ template <class T> static int backward(const Step& step, const Context& context,
   const double weightTotal = total[0], scale = call.reduction == kMean ? 1 / weightSum : 1;
   const auto slope = [=, &call](int64_t r) { return double(gradient[call.reduction == kNone ? r : 0]) * scale; };
   if (goesByLanes<T>(call)) {
-    const uint64_t bytes = uint64_t(call.slices.memoryBytes<T>());
-    bool failed = false;
-    parallelFor(context, call.rowCount, call.slices.grain<T>(), [&](int64_t begin, int64_t end, int worker) {
-      void* const memory = bytes ? context.scratch(context.pool, worker, bytes) : nullptr;
-      if (bytes && !memory) return __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+    const bool hadMemory = rows::eachTask<T>(context, call.slices, 1, [&](int64_t begin, int64_t end, char* memory) {
       rows::Turned<T> turned(call.slices, memory);
       call.slices.eachGroup<T>(begin, end, [&](int64_t r, int64_t count) {
         turned.read(x, r, count);
@@ -254,7 +250,7 @@ template <class T> static int backward(const Step& step, const Context& context,
         turned.write(dx, r, count);
       });
     });
-    return failed ? noMemory(call, context) : 0;
+    return hadMemory ? 0 : noMemory(call, context);
   }
   const auto rowOf = isLarge(call.rowCount * n * int64_t(sizeof(T))) ? rowGradient<true, T> : rowGradient<false, T>;
   parallelFor(context, call.rowCount, rows::grain(n), [=, &call](int64_t begin, int64_t end, int) {
@@ -285,7 +281,7 @@ static int runCrossEntropyBackward(const Step& step, const Context& context) {
   const DType dtype = step.in[0].dtype;
   const bool fits = step.inCount >= 5 && step.outCount == 1 && crossentropy::readCall(step, 5, call) && rows::isVector(step.in[2], dtype, 1) &&
                     rows::isMatrix(step.in[3], dtype, call.rowCount, 2) && rows::isVector(step.in[4], dtype, crossentropy::lossCount(call)) &&
-                    call.slices.fits(step.out[0], dtype);
+                    call.slices.fit(step.out[0], dtype);
   if (!fits) return rows::fail(context, "crossEntropyBackward", "inputs, outputs or attributes do not fit together");
   if (crossentropy::checkLabels(call, step.in[1], context)) return 1;
   return dtype == DType::F32 ? crossentropy::backward<float>(step, context, call) : crossentropy::backward<double>(step, context, call);

@@ -149,6 +149,7 @@ static inline void place(Binding& b, const Program& p, const Flow& f) {
     mayReuse[v] = false;
   }
   b.uniformCells = b.cellCount;
+  for (int o = 0; o < b.inputCount + b.storeCount; o++) b.operand[o].rowCell = -1;
   for (int i = b.isEpilogue; i < b.inputCount; i++) {
     Binding::Operand& x = b.operand[i];
     if (!loaded[i] && x.colStride == 0 && b.cols > 1 && !isStored(i)) x.rowCell = int16_t(b.cellCount++);

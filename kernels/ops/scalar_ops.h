@@ -58,6 +58,8 @@ static inline void loop(const void* a, const void* b, const void* c, void* dst, 
   else pass<false, A, B, C, D, lanes>(pa, pb, pc, pd, n, same, operands, f);
 }
 
+#undef GRAFT_UNROLL
+
 template <class T> using I = VecN<int32_t, kLanes<T>>;
 template <class T> using Mask = decltype(Vec<T>{} < Vec<T>{});
 

@@ -17,9 +17,9 @@ struct Slices {
   Slices() = default;
   // Of a matrix [rows, n] or a cube [outer, n, inner].
   explicit Slices(const View& v) : outer(v.shape[0]), n(v.shape[1]), inner(v.rank == 3 ? v.shape[2] : 1) {}
-  static bool fit(const View& v, DType dtype) { return v.dtype == dtype && packed(v) && (v.rank == 2 || v.rank == 3); }
-  bool fits(const View& v, DType dtype) const {
-    return fit(v, dtype) && v.shape[0] == outer && v.shape[1] == n && (v.rank == 3 ? v.shape[2] : 1) == inner;
+  static bool accept(const View& v) { return (v.dtype == DType::F32 || v.dtype == DType::F64) && packed(v) && (v.rank == 2 || v.rank == 3); }
+  bool fit(const View& v, DType dtype) const {
+    return v.dtype == dtype && accept(v) && v.shape[0] == outer && v.shape[1] == n && (v.rank == 3 ? v.shape[2] : 1) == inner;
   }
   int64_t count() const { return outer * inner; }
   // Whether a lane for each is the way: long rows fill vectors by themselves.
@@ -81,6 +81,18 @@ template <class T, class F, class... Others> static inline void eachVector(int64
     ((others.lanes = others.data + lane), ...);
     body(lane, smaller(kLanes<T>, count - lane));
   }
+}
+
+// task(begin, end, memory) for slices [begin, end) in parallel, with the memory of `count` Turned; false where there is none.
+template <class T, class F> static inline bool eachTask(const Context& context, const Slices& slices, int count, const F& task) {
+  const uint64_t bytes = uint64_t(slices.memoryBytes<T>() * count);
+  bool failed = false;
+  parallelFor(context, slices.count(), slices.grain<T>(), [&](int64_t begin, int64_t end, int worker) {
+    char* const memory = bytes ? static_cast<char*>(context.scratch(context.pool, worker, bytes)) : nullptr;
+    if (bytes && !memory) __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
+    else task(begin, end, memory);
+  });
+  return !failed;
 }
 
 // A sum in double for each lane.

@@ -72,23 +72,13 @@ template <class T> static void backwardLanes(const rows::Turned<T>& y, rows::Tur
 // in: matrices or cubes (x; or y and dy), out: one more
 static bool fits(const Step& step, int inputs) {
   if (step.inCount != inputs || step.outCount != 1 || step.attrCount != 1) return false;
-  const DType dtype = step.in[0].dtype;
-  if ((dtype != DType::F32 && dtype != DType::F64) || !rows::Slices::fit(step.in[0], dtype)) return false;
-  const rows::Slices slices(step.in[0]);
-  return slices.fits(step.in[inputs - 1], dtype) && slices.fits(step.out[0], dtype);
+  const View& x = step.in[0];
+  if (!rows::Slices::accept(x)) return false;
+  const rows::Slices slices(x);
+  return slices.fit(step.in[inputs - 1], x.dtype) && slices.fit(step.out[0], x.dtype);
 }
 
-// task(begin, end, memory) for slices [begin, end), with the memory of `count` Turned; 1 where there is none.
-template <class T, class F> static int eachByLanes(const Context& context, const rows::Slices& slices, int count, const F& task) {
-  const uint64_t bytes = uint64_t(slices.memoryBytes<T>() * count);
-  bool failed = false;
-  parallelFor(context, slices.count(), slices.grain<T>(), [&](int64_t begin, int64_t end, int worker) {
-    char* const memory = bytes ? static_cast<char*>(context.scratch(context.pool, worker, bytes)) : nullptr;
-    if (bytes && !memory) __atomic_store_n(&failed, true, __ATOMIC_RELAXED);
-    else task(begin, end, memory);
-  });
-  return failed ? rows::fail(context, "softmax", "no memory for a group of columns") : 0;
-}
+static int done(const Context& context, bool hadMemory) { return hadMemory ? 0 : rows::fail(context, "softmax", "no memory for a group of columns"); }
 
 template <class T> static int runForward(const Step& step, const Context& context) {
   const rows::Slices slices(step.in[0]);
@@ -98,14 +88,14 @@ template <class T> static int runForward(const Step& step, const Context& contex
   T* y = static_cast<T*>(step.out[0].data);
   if (n == 0 || slices.count() == 0) return 0;
   if (slices.goByLanes<T>())
-    return eachByLanes<T>(context, slices, 1, [&](int64_t begin, int64_t end, char* memory) {
+    return done(context, rows::eachTask<T>(context, slices, 1, [&](int64_t begin, int64_t end, char* memory) {
       rows::Turned<T> turned(slices, memory);
       slices.eachGroup<T>(begin, end, [&](int64_t first, int64_t count) {
         turned.read(x, first, count);
         rows::eachVector<T>(count, [&](int64_t, int64_t) { forwardLanes(turned, logarithm); }, turned);
         turned.write(y, first, count);
       });
-    });
+    }));
   rows::eachRow(context, y, slices.outer, n, [=, &context](int64_t r, int worker, auto stream) {
     T* const row = y + r * n;
     T* const held = stream.value ? static_cast<T*>(context.scratch(context.pool, worker, uint64_t(n) * sizeof(T))) : row;
@@ -124,14 +114,14 @@ template <class T> static int runBackward(const Step& step, const Context& conte
   T* dx = static_cast<T*>(step.out[0].data);
   if (n == 0 || slices.count() == 0) return 0;
   if (slices.goByLanes<T>())
-    return eachByLanes<T>(context, slices, 2, [&](int64_t begin, int64_t end, char* memory) {
+    return done(context, rows::eachTask<T>(context, slices, 2, [&](int64_t begin, int64_t end, char* memory) {
       rows::Turned<T> turned(slices, memory), slopes(slices, memory + slices.memoryBytes<T>());
       slices.eachGroup<T>(begin, end, [&](int64_t first, int64_t count) {
         turned.read(y, first, count), slopes.read(dy, first, count);
         rows::eachVector<T>(count, [&](int64_t, int64_t) { backwardLanes(turned, slopes, logarithm); }, turned, slopes);
         slopes.write(dx, first, count);
       });
-    });
+    }));
   rows::eachRow(context, dx, slices.outer, n, [=](int64_t r, int, auto stream) {
     backward<T, stream.value>(y + r * n, dy + r * n, dx + r * n, n, logarithm);
   });

@@ -107,32 +107,34 @@ template <class T, class F> static inline T foldLanes(Vec<T> v, const F& join) {
 }
 
 // Conversions. To integers: toward zero, saturating, NaN gives 0.
-// GCC splits conversions between widths into quarters.
+// GCC splits conversions between widths into quarters, and takes vectors apart by way of memory.
 #if defined(__AVX512F__)
 static inline VecD widen(HalfF a) { return VecD(_mm512_cvtps_pd(__m256(a))); }
 static inline HalfF narrow(VecD a) { return HalfF(_mm512_cvtpd_ps(__m512d(a))); }
-static inline VecD lowHalf(VecF a) { return widen(HalfF(_mm512_castps512_ps256(__m512(a)))); }
-static inline VecD highHalf(VecF a) { return widen(HalfF(_mm512_extractf32x8_ps(__m512(a), 1))); }
-static inline VecF joinHalves(VecD low, VecD high) { return VecF(_mm512_insertf32x8(_mm512_castps256_ps512(__m256(narrow(low))), __m256(narrow(high)), 1)); }
+static inline HalfF lowOf(VecF a) { return HalfF(_mm512_castps512_ps256(__m512(a))); }
+static inline HalfF highOf(VecF a) { return HalfF(_mm512_extractf32x8_ps(__m512(a), 1)); }
+static inline VecF join(HalfF low, HalfF high) { return VecF(_mm512_insertf32x8(_mm512_castps256_ps512(__m256(low)), __m256(high), 1)); }
 #elif defined(__AVX2__)
 static inline VecD widen(HalfF a) { return VecD(_mm256_cvtps_pd(__m128(a))); }
 static inline HalfF narrow(VecD a) { return HalfF(_mm256_cvtpd_ps(__m256d(a))); }
-static inline VecD lowHalf(VecF a) { return widen(HalfF(_mm256_castps256_ps128(__m256(a)))); }
-static inline VecD highHalf(VecF a) { return widen(HalfF(_mm256_extractf128_ps(__m256(a), 1))); }
-static inline VecF joinHalves(VecD low, VecD high) { return VecF(_mm256_insertf128_ps(_mm256_castps128_ps256(__m128(narrow(low))), __m128(narrow(high)), 1)); }
+static inline HalfF lowOf(VecF a) { return HalfF(_mm256_castps256_ps128(__m256(a))); }
+static inline HalfF highOf(VecF a) { return HalfF(_mm256_extractf128_ps(__m256(a), 1)); }
+static inline VecF join(HalfF low, HalfF high) { return VecF(_mm256_insertf128_ps(_mm256_castps128_ps256(__m128(low)), __m128(high), 1)); }
 #else
 static inline VecD widen(HalfF a) { return convert<VecD>(a); }
 static inline HalfF narrow(VecD a) { return convert<HalfF>(a); }
-static inline VecD lowHalf(VecF a) { HalfF h; memcpy(&h, &a, sizeof h); return convert<VecD>(h); }
-static inline VecD highHalf(VecF a) { HalfF h; memcpy(&h, reinterpret_cast<char*>(&a) + sizeof h, sizeof h); return convert<VecD>(h); }
-static inline VecF joinHalves(VecD low, VecD high) {
-  const HalfF l = convert<HalfF>(low), h = convert<HalfF>(high);
+static inline HalfF lowOf(VecF a) { HalfF h; memcpy(&h, &a, sizeof h); return h; }
+static inline HalfF highOf(VecF a) { HalfF h; memcpy(&h, reinterpret_cast<char*>(&a) + sizeof h, sizeof h); return h; }
+static inline VecF join(HalfF low, HalfF high) {
   VecF r;
-  memcpy(&r, &l, sizeof l);
-  memcpy(reinterpret_cast<char*>(&r) + sizeof l, &h, sizeof h);
+  memcpy(&r, &low, sizeof low);
+  memcpy(reinterpret_cast<char*>(&r) + sizeof low, &high, sizeof high);
   return r;
 }
 #endif
+static inline VecD lowHalf(VecF a) { return widen(lowOf(a)); }
+static inline VecD highHalf(VecF a) { return widen(highOf(a)); }
+static inline VecF joinHalves(VecD low, VecD high) { return join(narrow(low), narrow(high)); }
 static inline VecF toFloat(VecI a) { return convert<VecF>(a); }
 static inline VecD toDouble(HalfI a) { return convert<VecD>(a); }
 static inline VecI toInt(VecF a) {

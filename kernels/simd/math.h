@@ -44,10 +44,9 @@ static inline VecD geluGrad(VecD x, VecD dy) { return dy * (0.5 + 0.5 * erf(x * 
 // |r| < 0.347. Q and P are Chebyshev's polynomials of degree 11 (2^-34 of the logarithm, which b ln a makes 89 times as much at most) and 5 (2^-32), their
 // terms added in pairs (Estrin): a vector waits for the longest chain, and there are two behind each other. Ends far outside f32 are cut before they leave f64.
 static inline VecD powPositive(VecD a, VecD b) {
-  typedef VecOf<uint64_t>::type VecUL;
   const auto pair = [](VecD x, double low, double high) { return low + x * high; };
-  const VecUL bits = VecUL(a), biased = (bits + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu)) >> 52;   // rounds up from sqrt(1/2) on, as in log
-  const VecD e = VecD(biased | 0x4330000000000000u) - (0x1p52 + 1023), f = VecD(bits - ((biased - 1023) << 52)) - 1, f2 = f * f, f4 = f2 * f2;
+  VecD e;
+  const VecD f = splitExponent(a, &e), f2 = f * f, f4 = f2 * f2;
   const VecD low = pair(f, -0.50000000004456335, 0.33333333619653824) + f2 * pair(f, -0.24999997692993609, 0.19999941130866822);
   const VecD middle = pair(f, -0.16666823826926573, 0.14289164800185855) + f2 * pair(f, -0.1249823881958088, 0.11028403306854525);
   const VecD high = pair(f, -0.099361413765132701, 0.099238798029241017) + f2 * pair(f, -0.097714493563827625, 0.053931296078182257);

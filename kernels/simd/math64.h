@@ -20,14 +20,19 @@ static inline VecD exp(VecD a) {
   return a > 709.782712893384 ? broadcast(__builtin_inf()) : y;
 }
 
+// x = 2^e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)); x positive, finite and not subnormal. Returns f.
+static inline VecD splitExponent(VecD x, VecD* e) {
+  typedef VecOf<uint64_t>::type VecUL;
+  const VecUL bits = VecUL(x), biased = (bits + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu)) >> 52;   // rounds up from sqrt(1/2) on
+  *e = VecD(biased | 0x4330000000000000u) - (0x1p52 + 1023);
+  return VecD(bits - ((biased - 1023) << 52)) - 1;
+}
+
 // x = 2^e (1 + f), s = f / (2 + f): ln(1 + f) = 2 atanh(s) = f - (f^2 / 2 - s (f^2 / 2 + R)), R = 2 (s^2 / 3 + s^4 / 5 + ...)
 static inline VecD log(VecD x) {
-  typedef VecOf<uint64_t>::type VecUL;
   const VecL subnormal = VecL(x < 0x1p-1022);
-  const VecUL bits = VecUL(subnormal ? x * 0x1p52 : x);
-  const VecUL biased = (bits + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu)) >> 52;   // rounds up from sqrt(1/2) on
-  const VecD f = VecD(bits - ((biased - 1023) << 52)) - 1;
-  const VecD e = (VecD(biased | 0x4330000000000000u) - 0x1p52) - (subnormal ? broadcast(1023.0 + 52) : broadcast(1023.0));
+  VecD whole;
+  const VecD f = splitExponent(subnormal ? x * 0x1p52 : x, &whole), e = whole - (subnormal ? broadcast(52.0) : VecD{});
   const VecD s = f / (2 + f), z = s * s, square = 0.5 * f * f;
   const VecD r = z * polynomial(z, 2 / 3.0, 2 / 5.0, 2 / 7.0, 2 / 9.0, 2 / 11.0, 2 / 13.0, 2 / 15.0, 2 / 17.0, 2 / 19.0, 2 / 21.0);
   const VecD y = e * 6.93147180369123816490e-01 - ((square - (s * (square + r) + e * 1.90821492927058770002e-10)) - f);

@@ -1,5 +1,5 @@
 import { GraftError } from "../base/index.js";
-import { defineOp, record, showShape, sizeOf, type RefArray, type Shape, type Spec, type Tensor } from "../graph/index.js";
+import { defineOp, record, showShape, sizeOf, type KernelCall, type RefArray, type Shape, type Spec, type Tensor } from "../graph/index.js";
 import { expand, reshape } from "./movement.js";
 import { max, sum } from "./reduce.js";
 import { besides, floatKernel, logSumOf, plainLogSoftmax, slicesOf } from "./rows.js";
@@ -22,10 +22,13 @@ export type LabelLossAttrs = {
 };
 
 const reductionCode = { none: 0, sum: 1, mean: 2 } as const;
-/** The kernels know cubes as network outputs have them mostly: logits, without smoothing. */
-const fitsKernel = ([x]: readonly Spec[], { name, smoothing }: LabelLossAttrs): boolean => x.shape.length === 2 || (name === "crossEntropy" && smoothing === 0);
-
 const kernelAttrs = ({ name, ignoreIndex, smoothing, reduction, firstRow }: LabelLossAttrs): number[] => [ignoreIndex, smoothing, reductionCode[reduction], name === "nllLoss" ? 1 : 0, firstRow];
+
+/** Whether the kernels go along the columns of a cube: as network outputs have them mostly, logits, without smoothing. */
+export const takesCubes = ({ name, smoothing }: Pick<LabelLossAttrs, "name" | "smoothing">): boolean => name === "crossEntropy" && smoothing === 0;
+
+const kernelOf = (kernel: string, inputs: readonly Spec[], attrs: LabelLossAttrs): KernelCall | undefined =>
+  inputs[0].shape.length === 2 || takesCubes(attrs) ? floatKernel(inputs, kernel, kernelAttrs(attrs)) : undefined;
 
 /** Throws for a label that names no class, with its place in the target. */
 function checkLabel(name: string, label: number, row: number, shape: Shape, classes: number, { ignoreIndex, firstRow }: LabelLossAttrs): void {
@@ -98,7 +101,7 @@ export const labelLossOp = defineOp<LabelLossAttrs>({
     const logSum = log(sum(exp(sub(x, top)), { dim: 1, keepdim: true }));
     return [loss, total, besides(reshape(top, [rows, 1]), reshape(logSum, [rows, 1]))];
   },
-  kernel: (inputs, attrs) => (fitsKernel(inputs, attrs) ? floatKernel(inputs, "crossEntropy", kernelAttrs(attrs)) : undefined),
+  kernel: (inputs, attrs) => kernelOf("crossEntropy", inputs, attrs),
   flops: ([x]) => sizeOf(x.shape) * 15,
 });
 
@@ -135,7 +138,7 @@ export const labelLossBackwardOp = defineOp<LabelLossAttrs>({
     return mul(sub(sub(all, hit), mul(weights, spread)), k);
   },
   kernel: (inputs, attrs) => {
-    const call = fitsKernel(inputs, attrs) ? floatKernel(inputs, "crossEntropyBackward", kernelAttrs(attrs)) : undefined;
+    const call = kernelOf("crossEntropyBackward", inputs, attrs);
     return call && { ...call, inPlace: true };
   },
   flops: ([x]) => sizeOf(x.shape) * 15,

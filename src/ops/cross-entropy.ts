@@ -1,6 +1,6 @@
 import { checkChoice, checkNumber, checkOptions, GraftError } from "../base/index.js";
 import { computeDType, isFloat, recordMany, sameShape, showShape, sizeOf, type Shape, type Tensor } from "../graph/index.js";
-import { labelLossOp, type LabelLossAttrs } from "./cross-entropy-ops.js";
+import { labelLossOp, takesCubes, type LabelLossAttrs } from "./cross-entropy-ops.js";
 import type { Reduction } from "./loss-reduction.js";
 import { permute, reshape } from "./movement.js";
 import { asTensor } from "./operand.js";
@@ -49,7 +49,7 @@ function labelLoss(name: LabelLossAttrs["name"], input: Tensor, target: Tensor, 
   }
   if (isFloat(target.dtype)) throw new GraftError("dtype", `${name}: target is ${target.dtype} ${showShape(target.shape)}, but class labels are integers. Use target.to("i32").`);
   const dtype = computeDType(input.dtype);
-  const isCube = input.ndim > 2 && name === "crossEntropy" && smoothing === 0;
+  const isCube = input.ndim > 2 && takesCubes({ name, smoothing });
   const last = isCube || input.ndim < 3 ? input : permute(input, [0, ...expected.slice(1).map((_, d) => d + 2), 1]); // [B, d..., C]
   const rows = reshape(cast(last, dtype), isCube ? [expected[0], classes, sizeOf(expected.slice(1))] : [sizeOf(expected), classes]);
   const weights = options.weight ? [cast(options.weight, dtype)] : [];

@@ -15,9 +15,8 @@ function rowsOf(x: Value): Value {
 }
 
 const softmax: Translate = ({ builder, inputs: [x], attrs: { logarithm }, outputs: [spec] }) => {
-  if (spec.shape.length === 3) return builder.value(logarithm === true ? "LogSoftmax" : "Softmax", [x], x, { axis: int(1) });
-  const rows = rowsOf(x);
-  return builder.reshape(builder.value(logarithm === true ? "LogSoftmax" : "Softmax", [rows], rows, { axis: int(-1) }), spec.shape);
+  const along = (value: Value, axis: number): Value => builder.value(logarithm === true ? "LogSoftmax" : "Softmax", [value], value, { axis: int(axis) });
+  return spec.shape.length === 3 ? along(x, 1) : builder.reshape(along(rowsOf(x), -1), spec.shape);
 };
 
 const norm: Translate = (t) => {
