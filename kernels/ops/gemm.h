@@ -7,13 +7,15 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace gemm {
 
-// One matmul step. Tasks are (batch, column tile, row tile, piece of the inner sum). An operand that several tasks of one matrix read is packed once for
-// all of them, otherwise each task packs the block that it is about to use.
+// One matmul step. Tasks are (batch, row tile, column tile, piece of the inner sum), in the order in which threads, each of which begins with a share of its own,
+// mostly find what they have written themselves: what another core has in its caches takes longer to read, and several times as long to overwrite.
+// An operand that several tasks of one matrix read is packed once for all of them, otherwise each task packs the block that it is about to use.
 // A program that follows runs on each tile while it is in a cache, unless it goes through much memory: then products wait, a band of rows at a time, for a pass
 // of its own, in which memory is read and written in whole rows, which is faster than tile by tile.
 template <class T> class Gemm {
  public:
-  Gemm(const Product& product, const Output& out, const Context& context) : p_(product), out_(out), context_(context), g_(product) {}
+  Gemm(const Product& product, const Output& out, const Context& context)
+      : p_(product), out_(out), context_(context), g_(product, out.wantsRows()), stepsOutside_(product.a.step != 1 && product.b.step != 1) {}
 
   int run() {
     const int64_t matrix = p_.M * p_.N, all = p_.batch * g_.rows.count() * g_.cols.count() * g_.pieces;
@@ -70,6 +72,12 @@ template <class T> class Gemm {
   // The longest of equal shares of n of at most `most` each.
   static int64_t evenly(int64_t n, int64_t most) { return Cut(n, most > 1 ? most : 1).begin(1); }
 
+  struct At {
+    int64_t z, i, j;
+  };
+  // Tile t of ni x nj: row by row.
+  static At place(int64_t t, int64_t ni, int64_t nj) { return {t / (ni * nj), t / nj % ni, t % nj}; }
+
   // The tasks of row tiles [i0, i1) and column tiles [j0, j1), of packed columns that begin at tile `packed`.
   void band(int64_t i0, int64_t i1, int64_t j0, int64_t j1, int64_t packed, int64_t grain) {
     const int64_t ni = i1 - i0, nj = j1 - j0;
@@ -77,8 +85,9 @@ template <class T> class Gemm {
     parallelFor(context_, p_.batch * nj * ni * g_.pieces, grain, [&](int64_t begin, int64_t end, int worker) {
       withWorker(worker, [&](const Worker& w) {
         for (int64_t t = begin; t < end; t++) {
-          const int64_t piece = t % g_.pieces, i = t / g_.pieces % ni, j = t / g_.pieces / ni % nj, z = t / g_.pieces / ni / nj;
-          task(w, z, i0 + i, j0 + j, piece, packed);
+          const int64_t tiles = p_.batch * ni * nj, piece = stepsOutside_ ? t / tiles : t % g_.pieces;
+          const At at = place(stepsOutside_ ? t % tiles : t / g_.pieces, ni, nj);
+          task(w, at.z, i0 + at.i, j0 + at.j, piece, packed);
         }
       });
     });
@@ -106,8 +115,9 @@ template <class T> class Gemm {
     parallelFor(context_, na + nb, each >= 8192 ? 1 : 8192 / each, [&](int64_t begin, int64_t end, int) {
       for (int64_t t = begin; t < end; t++) {
         const bool isA = t < na;
-        const int64_t k = (isA ? t : t - na) % chunks * kStepBlock, n = p_.K - k < kStepBlock ? p_.K - k : kStepBlock;
-        const int64_t tile = (isA ? t : t - na) / chunks + (isA ? 0 : j0);
+        const int64_t u = isA ? t : t - na, tileCount = (isA ? na : nb) / chunks;
+        const int64_t k = (stepsOutside_ ? u / tileCount : u % chunks) * kStepBlock, n = p_.K - k < kStepBlock ? p_.K - k : kStepBlock;
+        const int64_t tile = (stepsOutside_ ? u % tileCount : u / chunks) + (isA ? 0 : j0);
         const Tiles& tiles = isA ? g_.rows : g_.cols;
         const int64_t from = tiles.begin(tile), count = tiles.begin(tile + 1) - from;
         if (isA) packA(tileOfA(tile), p_.K, k, p_.a, from, count, k, n);
@@ -124,7 +134,7 @@ template <class T> class Gemm {
     T* c = w.tile;
     int64_t ldc = cols;
     if (late_) ldc = colEnd_ - col0_, c = partial_ + (row - row0_) * ldc + (col - col0_);
-    else if (g_.pieces > 1) c = partial_ + (piece * p_.batch + z) * p_.M * p_.N + row * p_.N + col, ldc = p_.N;
+    else if (g_.pieces > 1) c = partial(z, i, j) + piece * p_.batch * p_.M * p_.N;
     else if (out_.isDirect) c = static_cast<T*>(out_.at(z, row, col)), ldc = p_.outRow;
     const Operand a = p_.matrix(p_.a, z, p_.aBatch), b = p_.matrix(p_.b, z, p_.bBatch);
     const T* aData = static_cast<const T*>(a.data) + row * a.row;
@@ -147,21 +157,25 @@ template <class T> class Gemm {
     if (written && !out_.isDirect) out_.write(w.runner, z, row, rows, col, cols, c, ldc);
   }
 
-  // The partial products of the pieces, added in their order.
+  // Where piece 0 of the product of a tile lies, row by row; the pieces of a tile are `batch` matrices apart.
+  T* partial(int64_t z, int64_t i, int64_t j) const {
+    const int64_t row = g_.rows.begin(i);
+    return partial_ + (z * p_.M + row) * p_.N + (g_.rows.begin(i + 1) - row) * g_.cols.begin(j);
+  }
+
+  // The partial products of the pieces, added in their order: tiles in the order of the tasks, so that a thread mostly adds what it has written.
   void sumPieces() {
-    const int64_t matrix = p_.M * p_.N, perRow = p_.N * g_.pieces;
-    const int64_t most = tileLocal_ / int64_t(sizeof(T)) / p_.N, grain = perRow >= 16384 ? 1 : 16384 / perRow;
-    const int64_t height = most < 1 ? 1 : most < grain ? most : grain, width = most < 1 ? tileLocal_ / int64_t(sizeof(T)) : p_.N;
-    parallelFor(context_, p_.batch * p_.M, height, [&](int64_t begin, int64_t end, int worker) {
+    const int64_t ni = g_.rows.count(), nj = g_.cols.count(), most = kBandTask / (g_.cols.longest() * g_.pieces);
+    const Cut whole(g_.rows.longest(), most > 1 ? most : 1);
+    parallelFor(context_, p_.batch * ni * nj * whole.pieces, 1, [&](int64_t first, int64_t last, int worker) {
       withWorker(worker, [&](const Worker& w) {
-        for (int64_t r = begin; r < end;) {
-          const int64_t z = r / p_.M, row = r % p_.M, left = p_.M - row, rows = end - r < left ? end - r : left;
-          for (int64_t col = 0; col < p_.N; col += width) {
-            const int64_t cols = p_.N - col < width ? p_.N - col : width;   // several rows only where cols is all of N
-            addUp(w.tile, partial_ + z * matrix + row * p_.N + col, p_.batch * matrix, g_.pieces, rows * cols);
-            out_.write(w.runner, z, row, rows, col, cols, w.tile, cols);
-          }
-          r += rows;
+        for (int64_t t = first; t < last; t++) {
+          const At at = place(t / whole.pieces, ni, nj);
+          const int64_t row = g_.rows.begin(at.i), end = g_.rows.begin(at.i + 1), chunk = t % whole.pieces;
+          const int64_t from = lesser(row + whole.begin(chunk), end), to = lesser(row + whole.begin(chunk + 1), end);
+          const int64_t col = g_.cols.begin(at.j), cols = g_.cols.begin(at.j + 1) - col;
+          addUp(w.tile, partial(at.z, at.i, at.j) + (from - row) * cols, p_.batch * p_.M * p_.N, g_.pieces, (to - from) * cols);
+          out_.write(w.runner, at.z, from, to - from, col, cols, w.tile, cols);
         }
       });
     });
@@ -171,6 +185,7 @@ template <class T> class Gemm {
   const Output& out_;
   const Context& context_;
   const Tiling<T> g_;
+  const bool stepsOutside_;   // the inner sum goes over rows of both operands, of which a thread has mostly written the same
   bool late_ = false, failed_ = false;
   int64_t row0_ = 0, rowEnd_ = 0, col0_ = 0, colEnd_ = 0;   // of the present band
   int64_t aLocal_, bLocal_, tailLocal_, tileLocal_, local_;

@@ -8,7 +8,7 @@ namespace gemm {
 
 constexpr int64_t kInlineWork = 100 << 10;     // multiply-adds (about 2 microseconds) below which waking the pool costs more than it gives
 constexpr int64_t kStepBlock = 256;            // inner steps per block: a panel of B (16 KiB with AVX2) stays in half of the first-level cache
-constexpr int64_t kChooseWork = 1 << 20;       // multiply-adds from which weighing several tilings pays
+constexpr int64_t kChooseWork = 1 << 18;       // multiply-adds from which weighing several tilings pays
 constexpr int64_t kShareBytes = 8 << 20;       // packed operands shared by all tasks; a larger B is taken in column ranges of about this size
 
 // A length cut into tiles of whole units: panels of A or vectors of B.
@@ -28,7 +28,7 @@ template <class T> struct Tiling {
   bool directA, directB;                       // read from the tensor, not packed
   bool shareA, shareB;                         // packed once for all tasks; otherwise each task packs what it is about to use
 
-  explicit Tiling(const Product& p) : rows(p.M, kRows, 16), cols(p.N, kLanes<T>, 32) {
+  Tiling(const Product& p, bool byRows) : rows(p.M, kRows, 16), cols(p.N, kLanes<T>, 32) {
     const bool wideA = !isNarrow(p.a.dtype), wideB = !p.b.quant && !isNarrow(p.b.dtype);
     // Packing pays once a packed value is used often enough: values of A once per panel of B, values of B once per panel of A; and where memory is the
     // limit, since a panel of a large unpacked B is read in many short runs. Those a multiple of 4 KiB apart share few sets of the second-level cache,
@@ -39,6 +39,8 @@ template <class T> struct Tiling {
     directB = wideB && p.b.row == 1 && bBytes <= (p.M <= fewRows ? 16 << 20 : 16 << 10);
     const double work = double(p.batch) * double(p.M) * double(p.N) * double(p.K);
     if (work >= double(kChooseWork)) choose(p);
+    // A pass over whole rows follows: the thread that does some of them is to have computed them.
+    if (byRows && pieces == 1 && rows.count() == 1 && cols.count() > 1 && p.M >= 2 * kRows) rows = Tiles(p.M, kRows, ((p.M + kRows - 1) / kRows + 1) / 2);
     const double each = work / double(p.batch * rows.count() * cols.count() * pieces);
     taskWork = each < 1 ? 1 : each > 1e15 ? int64_t(1e15) : int64_t(each);
     const bool mayShare = p.batch == 1 && work >= double(kChooseWork);

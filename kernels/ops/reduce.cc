@@ -13,6 +13,7 @@ namespace reduce {
 
 constexpr int64_t kPiece = 32768;     // elements that one task folds at least where there is more than one
 constexpr int64_t kPieces = 256;      // about the most pieces that a step is cut into
+constexpr int64_t kOutside = 16;      // the most pieces of rows that lie around the kept ones
 constexpr int64_t kMaxWidth = 1024;   // columns folded together; their accumulators stay in L1
 constexpr int64_t kBatch = 128;       // results stored together
 
@@ -34,6 +35,7 @@ struct Job {
   char* partials;                     // [kept][strip][piece][width] accumulators, NULL where nothing is cut
   char* memory;                       // per worker: runner, values, accumulators
   int64_t workerBytes;
+  bool outside;                       // the reduced rows lie around the kept ones in memory: images around channels
   bool plain;                         // the program is one input in memory order: read in place at any width
 
   int64_t pieces() const { return downPieces * colPieces; }
@@ -151,10 +153,9 @@ struct Job {
     folder.startValues(values, cols);
   }
 
-  void piece(int64_t index, int worker) const {
+  void piece(int64_t strip, int64_t part, int worker) const {
     ProgramRunner run = runner(worker);
-    char* const acc = partials + index * width * folder.accBytes;
-    const int64_t strip = index / pieces(), part = index % pieces();
+    char* const acc = partials + (strip * pieces() + part) * width * folder.accBytes;
     const int64_t k = strip / acrossCount, row = part / colPieces * pieceRows, rows = atMost(reducedRows - row, pieceRows);
     folder.start(acc, width);
     if (columnsKept) {
@@ -187,6 +188,9 @@ struct Job {
       else pieceRows = ceilDivide(target, columnsKept ? width : b.cols);
       downPieces = ceilDivide(reducedRows, pieceRows);
       colPieces = columnsKept ? 1 : ceilDivide(b.cols, pieceCols);
+    } else if (outside && strips * each > 2 * kPiece) {
+      pieceRows = ceilDivide(reducedRows, atMost(kOutside, ceilDivide(strips * each, kPiece)));
+      downPieces = ceilDivide(reducedRows, pieceRows);
     }
     const int64_t partialBytes = pieces() > 1 ? (strips * pieces() * width * folder.accBytes + 63) / 64 * 64 : 0;
     workerBytes = (b.memoryBytes + 63) / 64 * 64 + kMaxWidth * 16;
@@ -194,8 +198,10 @@ struct Job {
     if (!partials) return !bind::say(context, "reduce: no memory for the accumulators");
     memory = partials + partialBytes;
     if (pieces() > 1) {
-      parallelFor(context, strips * pieces(), 1, [&](int64_t begin, int64_t end, int worker) {
-        for (int64_t i = begin; i < end; i++) piece(i, worker);
+      // In memory's order, so that a thread mostly reads what it has written.
+      const int64_t together = outside ? atLeast(1, kPiece / (pieceRows * pieceCols)) : 1;
+      parallelFor(context, strips * pieces(), together, [&](int64_t begin, int64_t end, int worker) {
+        for (int64_t i = begin; i < end; i++) outside ? piece(i % strips, i / strips, worker) : piece(i / pieces(), i % pieces(), worker);
       });
       parallelFor(context, strips, ceilDivide(kPiece, pieces() * width), [&](int64_t begin, int64_t end, int worker) {
         for (int64_t i = begin; i < end; i++) mergePieces(i, worker);
@@ -231,6 +237,7 @@ static int runReduce(const Step& step, const Context& context) {
   }
   job.width = job.columnsKept ? reduce::atLeast(1, reduce::atMost(b.cols, b.transposed ? b.tileCols : reduce::atMost(b.tileLength, reduce::kMaxWidth))) : 1;
   job.acrossCount = job.columnsKept ? reduce::ceilDivide(b.cols, job.width) : 1;
+  job.outside = !job.columnsKept && job.kept > 1 && job.reducedRows > 1 && s.stride[0][job.keptDims - 1] < s.stride[0][job.keptDims];
   const Binding::Code& only = b.code[0];
   job.plain = job.columnsKept && b.codeCount == 1 && !only.fn && b.operand[only.a].inPlace && b.operand[only.a].isFlat;
   return job.run(context);
