@@ -15,6 +15,8 @@ namespace batchnorm {
 
 constexpr int64_t kShortRun = 16;      // below this S the columns are the better direction
 constexpr int64_t kColumns = 64;       // columns per task
+constexpr int64_t kParts = 8;          // of the batch at least, so that a thread mostly sums the entries that it has written,
+constexpr int64_t kPart = 2048;        // where so many elements are in each: putting them together costs about 10 ns each
 
 struct Extent {
   int64_t batch, channels, inner;
@@ -29,6 +31,7 @@ static Extent extentOf(const View& x) {
   e.columns = e.inner < kShortRun;
   e.width = e.columns ? e.channels * e.inner : e.channels;
   e.chunk = rows::ceilDiv(rows::kTask, e.columns ? kColumns : e.inner);
+  if (!e.columns) e.chunk = rows::smaller(e.chunk, rows::larger(e.batch / kParts, rows::ceilDiv(kPart, e.inner)));
   e.chunks = rows::ceilDiv(e.batch, e.chunk);
   return e;
 }
@@ -55,27 +58,55 @@ template <class R, class C> static void partialSums(const Context& context, cons
   }
 }
 
+template <class T, int K, class F>
+static inline void add(Vec<T> (&part)[K][rows::kChains], int chain, int64_t b, int64_t i, int lanes, const F& body) {
+  Vec<T> terms[K];
+  body(b, i, lanes, terms);
+#pragma GCC unroll 4
+  for (int k = 0; k < K; k++) part[k][chain] += lanes == kLanes<T> ? terms[k] : rows::firstLanes<T>(terms[k], lanes, 0);
+}
+
+// K sums over the runs of batch entries first..last - 1 at once: body(b, i, lanes, terms) gives the terms of one vector of entry b's run. Several short runs
+// are added in lanes of T, up to as many elements as rows::sums adds so, before the sum goes on in double.
+template <class T, int K, class F> static void sumsOfRuns(int64_t first, int64_t last, int64_t n, double (&total)[K], const F& body) {
+  constexpr int L = kLanes<T>;
+  const int64_t together = rows::kBlock / n;
+  for (int k = 0; k < K; k++) total[k] = 0;
+  for (int64_t b = first; b < last; b += rows::larger(1, together)) {
+    if (together <= 1) {
+      double one[K];
+      rows::sums<T, K>(n, one, [&](int64_t i, int lanes, Vec<T>* terms) { body(b, i, lanes, terms); });
+      for (int k = 0; k < K; k++) total[k] += one[k];
+      continue;
+    }
+    const int64_t end = rows::smaller(last, b + together);
+    Vec<T> part[K][rows::kChains] = {};
+    rows::each<T>(n, [&](int64_t i, int lanes) {
+      int64_t r = b;
+      for (; r + rows::kChains <= end; r += rows::kChains) {
+#pragma GCC unroll 4
+        for (int c = 0; c < rows::kChains; c++) add<T, K>(part, c, r + c, i, lanes, body);
+      }
+      for (; r < end; r++) add<T, K>(part, 0, r, i, lanes, body);
+    });
+    for (int k = 0; k < K; k++) total[k] += rows::addLanes((part[k][0] + part[k][1]) + (part[k][2] + part[k][3]));
+  }
+}
+
 // The mean of a part and the sum of squared distances from it. Both passes read memory that is in the cache after the first.
 template <class T> static void statsOfRun(const T* x, const Extent& e, int64_t c, int64_t first, int64_t last, double* part) {
   const double count = double((last - first) * e.inner);
-  double sum = 0, squares = 0, total[1];
-  for (int64_t b = first; b < last; b++) {
-    const T* run = x + (b * e.channels + c) * e.inner;
-    rows::sums<T, 1>(e.inner, total, [=](int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(run + i, lanes); });
-    sum += total[0];
-  }
-  const double mean = sum / count;
+  const auto at = [&](int64_t b) { return x + (b * e.channels + c) * e.inner; };
+  double sum[1], squares[1];
+  sumsOfRuns<T, 1>(first, last, e.inner, sum, [&](int64_t b, int64_t i, int lanes, Vec<T>* term) { term[0] = rows::get(at(b) + i, lanes); });
+  const double mean = sum[0] / count;
   const T near = T(mean);
-  for (int64_t b = first; b < last; b++) {
-    const T* run = x + (b * e.channels + c) * e.inner;
-    rows::sums<T, 1>(e.inner, total, [=](int64_t i, int lanes, Vec<T>* term) {
-      const Vec<T> d = rows::get(run + i, lanes) - near;
-      term[0] = d * d;
-    });
-    squares += total[0];
-  }
+  sumsOfRuns<T, 1>(first, last, e.inner, squares, [&](int64_t b, int64_t i, int lanes, Vec<T>* term) {
+    const Vec<T> d = rows::get(at(b) + i, lanes) - near;
+    term[0] = d * d;
+  });
   part[0] = mean;
-  part[1] = squares - count * (mean - double(near)) * (mean - double(near));   // sum (x - m)^2 = sum (x - near)^2 - N (m - near)^2
+  part[1] = squares[0] - count * (mean - double(near)) * (mean - double(near));   // sum (x - m)^2 = sum (x - near)^2 - N (m - near)^2
 }
 
 template <class T> static void statsOfColumns(const T* x, const Extent& e, int64_t begin, int64_t end, int64_t first, int64_t last, double* part) {
@@ -167,16 +198,13 @@ template <class T> static int forward(const Step& step, const Context& context) 
 
 // sum dy and sum dy xhat of a part.
 template <class T> static void gradientsOfRun(const T* x, const T* dy, T mean, T r, const Extent& e, int64_t c, int64_t first, int64_t last, double* part) {
-  part[0] = part[1] = 0;
-  for (int64_t b = first; b < last; b++) {
-    const T *run = x + (b * e.channels + c) * e.inner, *grad = dy + (b * e.channels + c) * e.inner;
-    double total[2];
-    rows::sums<T, 2>(e.inner, total, [=](int64_t i, int lanes, Vec<T>* term) {
-      term[0] = rows::get(grad + i, lanes);
-      term[1] = term[0] * ((rows::get(run + i, lanes) - mean) * r);
-    });
-    part[0] += total[0], part[1] += total[1];
-  }
+  const auto at = [&](int64_t b) { return (b * e.channels + c) * e.inner; };
+  double total[2];
+  sumsOfRuns<T, 2>(first, last, e.inner, total, [&](int64_t b, int64_t i, int lanes, Vec<T>* term) {
+    term[0] = rows::get(dy + at(b) + i, lanes);
+    term[1] = term[0] * ((rows::get(x + at(b) + i, lanes) - mean) * r);
+  });
+  part[0] = total[0], part[1] = total[1];
 }
 
 template <class T> static void gradientsOfColumns(const T* x, const T* dy, const T* mean, const T* r, const Extent& e, int64_t begin, int64_t end, int64_t first, int64_t last, double* part) {

@@ -35,10 +35,10 @@ static void bind(Copy& copy, const View& x, const View& out) {
 template <class F>
 static void eachRun(const Context& context, const Copy& copy, const F& body) {
   const int last = copy.rank - 1;
-  const int64_t width = copy.size[last], piece = 1 << 15, pieces = lines::ceilDiv(width, piece);
+  const int64_t width = copy.size[last], piece = 1 << 15, task = 1 << 13, pieces = lines::ceilDiv(width, piece);
   int64_t rows = 1;
   for (int d = 0; d < last; d++) rows *= copy.size[d];
-  parallelFor(context, rows * pieces, lines::larger(1, piece / lines::larger(1, lines::smaller(width, piece))), [&](int64_t begin, int64_t end, int) {
+  parallelFor(context, rows * pieces, lines::larger(1, task / lines::larger(1, width)), [&](int64_t begin, int64_t end, int) {
     int64_t at[kMaxRank], rest = begin / pieces, from = 0, to = 0;
     for (int d = last - 1; d >= 0; d--) {
       at[d] = rest % copy.size[d];

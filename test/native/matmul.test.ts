@@ -162,9 +162,10 @@ describe.runIf(hasNative())("the native matrix product", () => {
     if (!("addon" in loaded)) throw new Error(loaded.reason);
     const before = loaded.addon.threads();
     const run = (): Uint8Array[] =>
-      [[200, 160, 130], [64, 1500, 20], [1, 400, 500], [500, 400, 1], [1, 50000, 2], [300, 64, 64], [3001, 8, 301], [20, 515, 258]].map(([m, k, n]) => {
+      [[200, 160, 130], [64, 1500, 20], [1, 400, 500], [500, 400, 1], [1, 50000, 2], [300, 64, 64], [3001, 8, 301], [20, 515, 258], [128, 768, 512], [70, 300, 2000]].map(([m, k, n]) => {
         const [x, w, bias] = [source([m, k], 1), source([n, k], 2), source([n], 3)];
-        const results = [F.relu(F.add(matmul(x, transpose(w)), bias)), matmul(x, transpose(w))].map((t) => t.dataSync());
+        const outer = matmul(transpose(source([k, m], 4)), source([k, n], 5)); // the inner sum over rows of both, as in a weight's gradient
+        const results = [F.relu(F.add(matmul(x, transpose(w)), bias)), matmul(x, transpose(w)), F.mul(outer, bias)].map((t) => t.dataSync());
         return Buffer.concat(results.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength)));
       });
     const results = [1, 2, 5].map((threads) => {
