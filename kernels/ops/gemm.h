@@ -7,7 +7,7 @@ namespace graft {
 namespace GRAFT_ISA_NS {
 namespace gemm {
 
-// One matmul step. Tasks are (batch, row tile, column tile, piece of the inner sum), in the order in which threads, each of which begins with a share of its own,
+// One matmul step. Tasks are (batch, column and row tile, piece of the inner sum), in the order in which threads, each of which begins with a share of its own,
 // mostly find what they have written themselves: what another core has in its caches takes longer to read, and several times as long to overwrite.
 // An operand that several tasks of one matrix read is packed once for all of them, otherwise each task packs the block that it is about to use.
 // A program that follows runs on each tile while it is in a cache, unless it goes through much memory: then products wait, a band of rows at a time, for a pass
@@ -15,7 +15,7 @@ namespace gemm {
 template <class T> class Gemm {
  public:
   Gemm(const Product& product, const Output& out, const Context& context)
-      : p_(product), out_(out), context_(context), g_(product, out.wantsRows()), stepsOutside_(product.a.step != 1 && product.b.step != 1) {}
+      : p_(product), out_(out), context_(context), g_(product, out.wantsRows()), stepsOutside_(g_.pieces > 1 && product.a.step != 1 && product.b.step != 1) {}
 
   int run() {
     const int64_t matrix = p_.M * p_.N, all = p_.batch * g_.rows.count() * g_.cols.count() * g_.pieces;
@@ -75,8 +75,10 @@ template <class T> class Gemm {
   struct At {
     int64_t z, i, j;
   };
-  // Tile t of ni x nj: row by row.
-  static At place(int64_t t, int64_t ni, int64_t nj) { return {t / (ni * nj), t / nj % ni, t % nj}; }
+  // Tile t of ni x nj: column by column, since a thread has packed its share of B; row by row where whole rows are followed up.
+  At place(int64_t t, int64_t ni, int64_t nj) const {
+    return late_ ? At{t / (ni * nj), t / nj % ni, t % nj} : At{t / (ni * nj), t % ni, t / ni % nj};
+  }
 
   // The tasks of row tiles [i0, i1) and column tiles [j0, j1), of packed columns that begin at tile `packed`.
   void band(int64_t i0, int64_t i1, int64_t j0, int64_t j1, int64_t packed, int64_t grain) {
@@ -185,7 +187,7 @@ template <class T> class Gemm {
   const Output& out_;
   const Context& context_;
   const Tiling<T> g_;
-  const bool stepsOutside_;   // the inner sum goes over rows of both operands, of which a thread has mostly written the same
+  const bool stepsOutside_;   // the inner sum is cut, and goes over rows of both operands, of which a thread has mostly written the same
   bool late_ = false, failed_ = false;
   int64_t row0_ = 0, rowEnd_ = 0, col0_ = 0, colEnd_ = 0;   // of the present band
   int64_t aLocal_, bLocal_, tailLocal_, tileLocal_, local_;
