@@ -27,15 +27,14 @@ template <class T> class Gemm {
     // Memory: worker 0 holds what is shared, then its own; every other worker its own.
     const int64_t K = p_.K < kStepBlock ? p_.K : kStepBlock, rows = g_.rows.longest(), cols = wholeVectors<T>(g_.cols.longest());
     const int64_t ni = g_.rows.count(), tileBytes = rows * cols * int64_t(sizeof(T));
-    late_ = out_.wantsRows() && g_.cols.count() > 1 && g_.pieces == 1 && p_.batch == 1;
-    const int64_t across = lesser(perPass, g_.cols.count()), bandCols = late_ ? evenly(across, kBandMost / tileBytes) : perPass;
-    const int64_t bandRows = late_ ? evenly(ni, kBandBytes / (bandCols * tileBytes)) : ni;
+    const int64_t across = lesser(perPass, g_.cols.count()), bandCols = g_.late ? evenly(across, kBandMost / tileBytes) : perPass;
+    const int64_t bandRows = g_.late ? evenly(ni, kBandBytes / (bandCols * tileBytes)) : ni;
     aLocal_ = g_.directA || g_.shareA ? 0 : roundUp64(rows * K * int64_t(sizeof(T)));
     bLocal_ = g_.directB || g_.shareB ? 0 : roundUp64(cols * K * int64_t(sizeof(T)));
     tailLocal_ = g_.directB ? roundUp64(kCols<T> * K * int64_t(sizeof(T))) : 0;
-    tileLocal_ = late_ || (out_.isDirect && g_.pieces == 1) ? 0 : roundUp64(tileBytes);
+    tileLocal_ = g_.late || (out_.isDirect && g_.pieces == 1) ? 0 : roundUp64(tileBytes);
     const int64_t aShared = g_.shareA ? aBytes : 0, bShared = g_.shareB ? roundUp64(columnBytes * perPass + cols * p_.K * int64_t(sizeof(T))) : 0;
-    const int64_t partial = late_ ? roundUp64(bandRows * bandCols * tileBytes) : g_.pieces > 1 ? roundUp64(g_.pieces * p_.batch * matrix * int64_t(sizeof(T))) : 0;
+    const int64_t partial = g_.late ? roundUp64(bandRows * bandCols * tileBytes) : g_.pieces > 1 ? roundUp64(g_.pieces * p_.batch * matrix * int64_t(sizeof(T))) : 0;
     local_ = aLocal_ + bLocal_ + tailLocal_ + tileLocal_ + roundUp64(out_.memoryBytes);
     sharedA_ = reserve(aShared + bShared + partial + local_);
     if (!sharedA_) return memoryShort(context_);
@@ -77,7 +76,7 @@ template <class T> class Gemm {
   };
   // Tile t of ni x nj: column by column, since a thread has packed its share of B; row by row where whole rows are followed up.
   At place(int64_t t, int64_t ni, int64_t nj) const {
-    return late_ ? At{t / (ni * nj), t / nj % ni, t % nj} : At{t / (ni * nj), t % ni, t / ni % nj};
+    return g_.late ? At{t / (ni * nj), t / nj % ni, t % nj} : At{t / (ni * nj), t % ni, t / ni % nj};
   }
 
   // The tasks of row tiles [i0, i1) and column tiles [j0, j1), of packed columns that begin at tile `packed`.
@@ -93,7 +92,7 @@ template <class T> class Gemm {
         }
       });
     });
-    if (late_) writeBand();
+    if (g_.late) writeBand();
   }
 
   // Runs the program on the products of a band, row by row.
@@ -132,10 +131,10 @@ template <class T> class Gemm {
     const int64_t row = g_.rows.begin(i), rows = g_.rows.begin(i + 1) - row, col = g_.cols.begin(j), cols = g_.cols.begin(j + 1) - col;
     const Cut whole(p_.K, p_.K / g_.pieces + 1);
     const int64_t k0 = whole.begin(piece), k1 = whole.begin(piece + 1);
-    const bool written = g_.pieces == 1 && !late_;   // by this task
+    const bool written = g_.pieces == 1 && !g_.late;   // by this task
     T* c = w.tile;
     int64_t ldc = cols;
-    if (late_) ldc = colEnd_ - col0_, c = partial_ + (row - row0_) * ldc + (col - col0_);
+    if (g_.late) ldc = colEnd_ - col0_, c = partial_ + (row - row0_) * ldc + (col - col0_);
     else if (g_.pieces > 1) c = partial(z, i, j) + piece * p_.batch * p_.M * p_.N;
     else if (out_.isDirect) c = static_cast<T*>(out_.at(z, row, col)), ldc = p_.outRow;
     const Operand a = p_.matrix(p_.a, z, p_.aBatch), b = p_.matrix(p_.b, z, p_.bBatch);
@@ -188,7 +187,7 @@ template <class T> class Gemm {
   const Context& context_;
   const Tiling<T> g_;
   const bool stepsOutside_;   // the inner sum is cut, and goes over rows of both operands, of which a thread has mostly written the same
-  bool late_ = false, failed_ = false;
+  bool failed_ = false;
   int64_t row0_ = 0, rowEnd_ = 0, col0_ = 0, colEnd_ = 0;   // of the present band
   int64_t aLocal_, bLocal_, tailLocal_, tileLocal_, local_;
   char *sharedA_, *sharedB_, *own0_;

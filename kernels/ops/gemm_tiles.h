@@ -26,9 +26,10 @@ template <class T> struct Tiling {
   int64_t pieces = 1;                          // of the inner sum; each has its own partial product
   int64_t taskWork;                            // multiply-adds
   bool directA, directB;                       // read from the tensor, not packed
+  bool late = false;                           // the program that follows is a pass of its own over whole rows
   bool shareA, shareB;                         // packed once for all tasks; otherwise each task packs what it is about to use
 
-  Tiling(const Product& p, bool byRows) : rows(p.M, kRows, 16), cols(p.N, kLanes<T>, 32) {
+  Tiling(const Product& p, bool wantsRows) : rows(p.M, kRows, 16), cols(p.N, kLanes<T>, 32) {
     const bool wideA = !isNarrow(p.a.dtype), wideB = !p.b.quant && !isNarrow(p.b.dtype);
     // Packing pays once a packed value is used often enough: values of A once per panel of B, values of B once per panel of A; and where memory is the
     // limit, since a panel of a large unpacked B is read in many short runs. Those a multiple of 4 KiB apart share few sets of the second-level cache,
@@ -39,8 +40,9 @@ template <class T> struct Tiling {
     directB = wideB && p.b.row == 1 && bBytes <= (p.M <= fewRows ? 16 << 20 : 16 << 10);
     const double work = double(p.batch) * double(p.M) * double(p.N) * double(p.K);
     if (work >= double(kChooseWork)) choose(p);
-    // A pass over whole rows follows: the thread that does some of them is to have computed them.
-    if (byRows && pieces == 1 && rows.count() == 1 && cols.count() > 1 && p.M >= 2 * kRows) rows = Tiles(p.M, kRows, ((p.M + kRows - 1) / kRows + 1) / 2);
+    late = wantsRows && cols.count() > 1 && pieces == 1 && p.batch == 1;
+    // The thread that does some of the rows is to have computed them.
+    if (late && rows.count() == 1 && p.M >= 2 * kRows) rows = Tiles(p.M, kRows, ((p.M + kRows - 1) / kRows + 1) / 2);
     const double each = work / double(p.batch * rows.count() * cols.count() * pieces);
     taskWork = each < 1 ? 1 : each > 1e15 ? int64_t(1e15) : int64_t(each);
     const bool mayShare = p.batch == 1 && work >= double(kChooseWork);

@@ -13,7 +13,8 @@ namespace reduce {
 
 constexpr int64_t kPiece = 32768;     // elements that one task folds at least where there is more than one
 constexpr int64_t kPieces = 256;      // about the most pieces that a step is cut into
-constexpr int64_t kOutside = 16;      // the most pieces of rows that lie around the kept ones
+constexpr int64_t kOutside = 16;      // the most pieces of rows that lie around the kept ones,
+constexpr int64_t kOutsidePiece = 512;   // and about the fewest elements in one: to begin it costs as much as to fold some hundred
 constexpr int64_t kMaxWidth = 1024;   // columns folded together; their accumulators stay in L1
 constexpr int64_t kBatch = 128;       // results stored together
 
@@ -189,7 +190,8 @@ struct Job {
       downPieces = ceilDivide(reducedRows, pieceRows);
       colPieces = columnsKept ? 1 : ceilDivide(b.cols, pieceCols);
     } else if (outside && strips * each > 2 * kPiece) {
-      pieceRows = ceilDivide(reducedRows, atMost(kOutside, ceilDivide(strips * each, kPiece)));
+      const int64_t most = atMost(atMost(kOutside, each / kOutsidePiece), ceilDivide(strips * each, kPiece));
+      pieceRows = ceilDivide(reducedRows, atLeast(1, most));
       downPieces = ceilDivide(reducedRows, pieceRows);
     }
     const int64_t partialBytes = pieces() > 1 ? (strips * pieces() * width * folder.accBytes + 63) / 64 * 64 : 0;
